@@ -11,6 +11,13 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "no-console": "error",
+      // An abort rejects with the signal's reason, whatever that is.
+      "@typescript-eslint/prefer-promise-reject-errors": "off",
+      // An interface has a name that the compiler prints where an alias is spelled out.
+      "@typescript-eslint/no-empty-object-type": [
+        "error",
+        { allowInterfaces: "with-single-extends" },
+      ],
     },
   },
   { files: ["scripts/**"], rules: { "no-console": "off" } },

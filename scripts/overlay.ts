@@ -71,7 +71,7 @@ interface Action {
 const ACTION_KEYS = new Set(["target", "description", "update", "remove"]);
 
 function actionsOf(overlay: Json): Action[] {
-  if (!isObject(overlay) || !/^1\.[01]\.\d+$/.test(String(overlay["overlay"]))) {
+  if (!isObject(overlay) || !isVersion(overlay["overlay"])) {
     throw new OverlayError("The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.");
   }
   const { actions } = overlay;
@@ -85,9 +85,10 @@ function parseAction(action: Json, number: number): Action {
   if (!isObject(action) || typeof action["target"] !== "string") {
     throw new OverlayError(`Action ${number} of the overlay has no target.`);
   }
-  const { target, remove, update, "x-was": was, "x-id": id = number } = action;
+  const { target, remove, update, "x-was": was, "x-id": named } = action;
+  const id = typeof named === "string" ? named : String(number);
   const refuse = (why: string): never => {
-    throw new OverlayError(`Action ${String(id)} of the overlay (${target}) ${why}.`);
+    throw new OverlayError(`Action ${id} of the overlay (${target}) ${why}.`);
   };
   const unknown = Object.keys(action).find((key) => !ACTION_KEYS.has(key) && !key.startsWith("x-"));
   if (unknown !== undefined) refuse(`has "${unknown}", which is not supported`);
@@ -96,7 +97,7 @@ function parseAction(action: Json, number: number): Action {
   if (remove === true && target === "$") refuse("removes the whole document");
   if (remove === true && was === undefined)
     refuse("removes something without saying what in x-was");
-  return { id: String(id), target, was, ...(update !== undefined && { update }) };
+  return { id, target, was, ...(update !== undefined && { update }) };
 }
 
 type Mismatch = Pick<StaleAction, "expected" | "found">;
@@ -203,6 +204,10 @@ function merge(node: JsonObject, update: JsonObject): void {
     else if (Array.isArray(present) && Array.isArray(value)) present.push(...copy(value));
     else node[key] = copy(value);
   }
+}
+
+function isVersion(value: Json | undefined): boolean {
+  return typeof value === "string" && /^1\.[01]\.\d+$/.test(value);
 }
 
 function own(object: JsonObject, key: string): Json | undefined {

@@ -1,0 +1,113 @@
+import { ApiError } from "./errors.js";
+import type { Redact } from "./redact.js";
+import { isRecord, isTask, type LipSyncTask, parseJson, textOf } from "./task.js";
+import { onAbort } from "./time.js";
+
+const LARGEST_BODY_BYTES = 2 ** 20;
+
+/** A whole answer, or its first 1 MiB. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  isTooLarge: boolean;
+}
+
+/** Reads an answer within bounds; an abort, or too large a body, closes the connection. */
+export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
+  const { status, headers, body } = response;
+  const answer = { status, headers, text: "", isTooLarge: false };
+  const reader = body?.getReader();
+  if (!reader) return answer;
+  const cancel = () => void reader.cancel().catch(() => undefined);
+  const unlisten = onAbort(signal, cancel);
+  if (signal.aborted) cancel();
+  const decoder = new TextDecoder();
+  try {
+    for (let bytes = 0; !answer.isTooLarge;) {
+      const { done, value } = await reader.read();
+      answer.text += decoder.decode(value, { stream: !done });
+      if (done) break;
+      bytes += value.byteLength;
+      answer.isTooLarge = bytes > LARGEST_BODY_BYTES;
+    }
+    if (answer.isTooLarge) cancel();
+    return answer;
+  } finally {
+    unlisten();
+  }
+}
+
+/** What was asked, for the messages of errors. */
+export interface Call {
+  method: "GET" | "POST";
+  path: string;
+}
+
+/** The task in the answer; the key is out of all that is kept. */
+export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask {
+  const { status } = answer;
+  const body = redact(answer.text);
+  const json = answer.isTooLarge ? undefined : parseJson(body);
+  const envelope = isRecord(json) ? json : {};
+  const code = codeOf(envelope);
+  const { data } = envelope;
+  if (isSuccess(status) && code === 0 && isTask(data)) return data;
+
+  const headers = new Headers();
+  answer.headers.forEach((value, name) => {
+    headers.append(redact(name), redact(value));
+  });
+  const requestId = textOf(envelope["request_id"]) ?? headers.get("x-request-id") ?? undefined;
+  const says = [`${call.method} ${call.path} answered ${status}`];
+  if (code !== undefined) says.push(`code ${code}`);
+  if (requestId !== undefined) says.push(`request id ${requestId}`);
+  const reason = inOneLine(reasonOf({ ...answer, headers }, json) ?? body);
+  throw new ApiError(redact(`${says.join(", ")}: ${reason || "the answer is empty."}`), {
+    status,
+    code,
+    requestId,
+    headers,
+    body,
+    mayHaveCreatedTask: call.method === "POST" && !wasRefused(status, code),
+  });
+}
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** Whether the server said no before it did anything. */
+function wasRefused(status: number, code: number | string | undefined): boolean {
+  if (typeof code === "number" && code >= 1000 && code <= 1999) return true;
+  return status >= 300 && status <= 499 && status !== 303 && status !== 408;
+}
+
+/** Kling's `code`, or the one inside a gateway's `error`; a numeric string counts as a number. */
+function codeOf({ code, error }: Record<string, unknown>): number | string | undefined {
+  const found = code ?? (isRecord(error) ? error["code"] : undefined);
+  if (typeof found === "number") return found;
+  const word = textOf(found);
+  return word !== undefined && /^\d+$/.test(word) ? Number(word) : word;
+}
+
+function reasonOf({ status, headers, isTooLarge }: Answer, json: unknown): string | undefined {
+  const { message, error, code } = isRecord(json) ? json : {};
+  if (status < 200 || (status >= 300 && status <= 399)) {
+    const place = headers.get("location") ?? "a place that the runtime hides";
+    return `it redirects to ${place}, which is not followed; if the gateway is there, change baseUrl.`;
+  }
+  if (isTooLarge) return "the answer is larger than 1 MiB.";
+  if (isSuccess(status) && json === undefined) {
+    const type = headers.get("content-type") ?? "no content type";
+    return `the answer is not JSON (${type}); does baseUrl name the gateway's origin?`;
+  }
+  if (isSuccess(status) && code === 0) return "the answer holds no task.";
+  return textOf(message) ?? (isRecord(error) ? textOf(error["message"]) : textOf(error));
+}
+
+/** Whatever a gateway wrote, in one line of bounded length. */
+function inOneLine(text: string): string {
+  const line = text.replace(/[\s\p{Cc}]+/gu, " ").trim();
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}

@@ -1,0 +1,141 @@
+import { isRecord, type LipSyncTask } from "./task.js";
+
+/** How the fake gateway behaves. All options may be absent or `undefined`. */
+export interface FakeGatewayOptions {
+  /** The key that it accepts; default `"fake-gateway-key"`. */
+  apiKey?: string | undefined;
+  /** With which poll a task is done; the polls before answer `processing`; default 2. */
+  polls?: number | undefined;
+  /** Lets tasks end as `failed`, with this as their `task_status_msg`. */
+  failWith?: string | undefined;
+}
+
+/** What the fake gateway was asked. */
+export interface ReceivedRequest {
+  method: string;
+  /** The path with its query, percent-encoded as it came. */
+  path: string;
+  /** The body as parsed JSON, as text where it is none, `undefined` where there was none. */
+  body: unknown;
+}
+
+/**
+ * A gateway in the memory of the process, for tests: `createLipSyncClient(createFakeGateway())`.
+ * It costs nothing, needs no network and runs wherever `fetch` does.
+ */
+export interface FakeGateway {
+  baseUrl: string;
+  apiKey: string;
+  /** Answers as the gateway does, whatever the origin. */
+  fetch: typeof globalThis.fetch;
+  /** Every request, in the order in which they came. */
+  received: ReceivedRequest[];
+  /** Every task by its id, as it was last answered. Change it to change what is answered next. */
+  tasks: Map<string, LipSyncTask>;
+  /** Gives the next requests these answers, in order: a `Response`, or an `Error` to fail with. */
+  answerNext(...answers: (Response | Error)[]): void;
+}
+
+const PATH = "/kling/v1/videos/lip-sync";
+
+/**
+ * Makes a fake gateway. It checks the key (401 with 1001 or 1002), the request (400 with 1201) and
+ * the id (404 with 1203), and takes a task from `submitted` over `processing` to its end.
+ */
+export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
+  const { apiKey = "fake-gateway-key", polls = 2, failWith } = options;
+  const received: ReceivedRequest[] = [];
+  const tasks = new Map<string, LipSyncTask>();
+  const polled = new Map<string, number>();
+  const planned: (Response | Error)[] = [];
+  let requests = 0;
+
+  function answer(status: number, code: number, message: string, data?: unknown): Response {
+    return Response.json({ code, message, request_id: `request-${requests}`, data }, { status });
+  }
+
+  function create(body: unknown): Response {
+    const problem = problemOf(body);
+    if (problem) return answer(400, 1201, problem);
+    const now = Date.now();
+    const task_id = `task-${tasks.size + 1}`;
+    const task = { task_id, task_status: "submitted", created_at: now, updated_at: now };
+    tasks.set(task_id, task);
+    return answer(200, 0, "SUCCEED", task);
+  }
+
+  function query(taskId: string): Response {
+    const task = tasks.get(taskId);
+    if (!task) return answer(404, 1203, "task not found");
+    const count = (polled.get(taskId) ?? 0) + 1;
+    polled.set(taskId, count);
+    if (task.task_status === "submitted" || task.task_status === "processing") {
+      tasks.set(taskId, { ...task, ...progress(taskId, count), updated_at: Date.now() });
+    }
+    return answer(200, 0, "SUCCEED", tasks.get(taskId));
+  }
+
+  function progress(taskId: string, count: number): Partial<LipSyncTask> {
+    if (count < polls) return { task_status: "processing" };
+    if (failWith !== undefined) return { task_status: "failed", task_status_msg: failWith };
+    const url = `https://fake-gateway.invalid/${taskId}.mp4`;
+    return {
+      task_status: "succeed",
+      task_result: { videos: [{ id: `video-of-${taskId}`, url, duration: "5.041" }] },
+    };
+  }
+
+  return {
+    baseUrl: "https://fake-gateway.invalid",
+    apiKey,
+    received,
+    tasks,
+    answerNext(...answers) {
+      planned.push(...answers);
+    },
+    async fetch(input, init) {
+      const request = new Request(input, init);
+      request.signal.throwIfAborted();
+      const { pathname, search } = new URL(request.url);
+      const body = parse(await request.text());
+      requests += 1;
+      received.push({ method: request.method, path: pathname + search, body });
+
+      const next = planned.shift();
+      if (next instanceof Error) throw next;
+      if (next) return next;
+
+      const key = /^Bearer\s+(.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+      if (!key) return answer(401, 1001, "authorization is empty");
+      if (key !== apiKey) return answer(401, 1002, "authorization is invalid");
+      if (request.method === "POST" && pathname === PATH) return create(body);
+      const id = pathname.startsWith(`${PATH}/`) ? pathname.slice(PATH.length + 1) : "";
+      if (request.method === "GET" && id) return query(decodeURIComponent(id));
+      return answer(404, 1202, "no such operation");
+    },
+  };
+}
+
+/** What Kling would refuse about the body of a `create`. */
+function problemOf(body: unknown): string | undefined {
+  const input = isRecord(body) ? body["input"] : undefined;
+  if (!isRecord(input)) return "input is missing";
+  const has = (field: string) => typeof input[field] === "string" && input[field].trim() !== "";
+  if (has("video_id") === has("video_url")) return "give either video_id or video_url";
+  const needed = {
+    text2video: ["text", "voice_id", "voice_language"],
+    audio2video: ["audio_type", `audio_${String(input["audio_type"])}`],
+  }[String(input["mode"])];
+  if (!needed) return "mode is neither text2video nor audio2video";
+  const missing = needed.find((field) => !has(field));
+  return missing && `${missing} is missing`;
+}
+
+function parse(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,59 @@
+import type { paths } from "../generated/schema.js";
+import { InvalidRequestError } from "./errors.js";
+import { textOf } from "./task.js";
+
+/** The request body as the document has it. */
+export type GeneratedBody =
+  paths["/kling/v1/videos/lip-sync"]["post"]["requestBody"]["content"]["application/json"];
+/** Its `input`, in which every field of every mode is optional. */
+export type GeneratedInput = GeneratedBody["input"];
+
+type VideoId = NonNullable<GeneratedInput["video_id"]>;
+type VideoUrl = NonNullable<GeneratedInput["video_url"]>;
+
+// A text as a type, because the compiler prints it; the names below it prints, too.
+type NotBoth = "give either video_id or video_url, not both";
+
+interface VideoIdUnlessVideoUrl {
+  /** A video that Kling made at most 30 days ago. */
+  video_id: VideoId;
+  video_url?: NotBoth | undefined;
+}
+
+interface VideoUrlUnlessVideoId {
+  /** A video of yours: .mp4 or .mov, at most 100 MB, 720p or 1080p, 2 to 60 s. */
+  video_url: VideoUrl;
+  video_id?: NotBoth | undefined;
+}
+
+/** Which video is lip-synced: exactly one of `video_id` and `video_url`. */
+export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
+
+/** Whether a value stands for nothing: `undefined`, `null` or a blank string, full-width included. */
+export function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === "string" && !value.trim());
+}
+
+/** Applies the either/or rule at run time and takes the blank one of the two out of `input`. */
+export function settleVideoSource(input: Record<string, unknown>): void {
+  const given = (["video_id", "video_url"] as const).filter((name) => {
+    if (isAbsent(input[name])) return !Reflect.deleteProperty(input, name);
+    requireString(input, name);
+    return true;
+  });
+  if (given.length === 1) return;
+  throw new InvalidRequestError(
+    given.length === 0
+      ? "Give a video: either input.video_id or input.video_url."
+      : "Give either input.video_id or input.video_url, not both.",
+    "input.video_url",
+  );
+}
+
+export function requireString(input: Record<string, unknown>, name: string): void {
+  if (textOf(input[name]) !== undefined) return;
+  throw new InvalidRequestError(
+    `input.${name} must be a string that is not blank.`,
+    `input.${name}`,
+  );
+}
