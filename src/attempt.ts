@@ -12,7 +12,7 @@ export interface Connection {
   fetch: typeof globalThis.fetch | undefined;
 }
 
-/** Lets openapi-fetch make a request of this and hand it to `fetch`. */
+/** Makes a request of this and hands it to `fetch`. */
 export type Send = (init: {
   baseUrl: string;
   headers: { Authorization: string };

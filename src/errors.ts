@@ -95,10 +95,8 @@ export class TaskTimeoutError extends LipSyncError {
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {
     const status = task?.task_status ?? "unknown";
-    super(
-      `Task ${taskId} was not done after ${timeoutMs} ms (status: ${status}); it goes on. Wait again.`,
-      cause === undefined ? {} : { cause },
-    );
+    const message = `Task ${taskId} was not done after ${timeoutMs} ms (status: ${status}); it goes on.`;
+    super(message, cause === undefined ? {} : { cause });
     this.taskId = taskId;
     this.task = task;
   }

@@ -3,12 +3,10 @@ import { causesOf } from "./errors.js";
 /** Takes the key out of a text. */
 export type Redact = (text: string) => string;
 
-// Shorter is no key, and would be found in innocent words.
-const SHORTEST_KEY = 6;
-
 /** Finds the key as it is and as JSON or a URL may spell its characters. */
 export function redactor(key: string): Redact {
-  if (key.length < SHORTEST_KEY) return (text) => text;
+  // Shorter is no key, and would be found in innocent words.
+  if (key.length < 6) return (text) => text;
   const spellings = Array.from(key, (character) => {
     const hex = character.charCodeAt(0).toString(16);
     const plain = /\w/.test(character) ? character : `\\\\?\\${character}`;

@@ -1,12 +1,12 @@
+import type { paths } from "../generated/schema.js";
 import { InvalidRequestError } from "./errors.js";
 import { isRecord } from "./task.js";
-import {
-  type GeneratedBody,
-  type GeneratedInput,
-  requireString,
-  settleVideoSource,
-  type VideoSource,
-} from "./video-source.js";
+import { requireString, settleVideoSource, type VideoSource } from "./video-source.js";
+
+/** The request body as the document has it; its `input` has every field of every mode. */
+type GeneratedBody =
+  paths["/kling/v1/videos/lip-sync"]["post"]["requestBody"]["content"]["application/json"];
+export type GeneratedInput = GeneratedBody["input"];
 
 type TextField = "text" | "voice_id" | "voice_language";
 type AudioField = "audio_type" | "audio_url" | "audio_file";

@@ -1,28 +1,19 @@
-import type { paths } from "../generated/schema.js";
 import { InvalidRequestError } from "./errors.js";
+import type { GeneratedInput } from "./request.js";
 import { textOf } from "./task.js";
-
-/** The request body as the document has it. */
-export type GeneratedBody =
-  paths["/kling/v1/videos/lip-sync"]["post"]["requestBody"]["content"]["application/json"];
-/** Its `input`, in which every field of every mode is optional. */
-export type GeneratedInput = GeneratedBody["input"];
-
-type VideoId = NonNullable<GeneratedInput["video_id"]>;
-type VideoUrl = NonNullable<GeneratedInput["video_url"]>;
 
 // A text as a type, because the compiler prints it; the names below it prints, too.
 type NotBoth = "give either video_id or video_url, not both";
 
 interface VideoIdUnlessVideoUrl {
   /** A video that Kling made at most 30 days ago. */
-  video_id: VideoId;
+  video_id: NonNullable<GeneratedInput["video_id"]>;
   video_url?: NotBoth | undefined;
 }
 
 interface VideoUrlUnlessVideoId {
   /** A video of yours: .mp4 or .mov, at most 100 MB, 720p or 1080p, 2 to 60 s. */
-  video_url: VideoUrl;
+  video_url: NonNullable<GeneratedInput["video_url"]>;
   video_id?: NotBoth | undefined;
 }
 
@@ -52,8 +43,5 @@ export function settleVideoSource(input: Record<string, unknown>): void {
 
 export function requireString(input: Record<string, unknown>, name: string): void {
   if (textOf(input[name]) !== undefined) return;
-  throw new InvalidRequestError(
-    `input.${name} must be a string that is not blank.`,
-    `input.${name}`,
-  );
+  throw new InvalidRequestError(`input.${name} must be a string with text.`, `input.${name}`);
 }
