@@ -49,6 +49,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const polled = new Map<string, number>();
   const planned: (Response | Error)[] = [];
   let requests = 0;
+  let created = 0;
 
   function answer(status: number, code: number, message: string, data?: unknown): Response {
     return Response.json({ code, message, request_id: `request-${requests}`, data }, { status });
@@ -58,7 +59,8 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     const problem = problemOf(body);
     if (problem) return answer(400, 1201, problem);
     const now = Date.now();
-    const task_id = `task-${tasks.size + 1}`;
+    created += 1;
+    const task_id = `task-${created}`;
     const task = { task_id, task_status: "submitted", created_at: now, updated_at: now };
     tasks.set(task_id, task);
     return answer(200, 0, "SUCCEED", task);
