@@ -31,14 +31,14 @@ beforeAll(() => {
     ]),
   );
   const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists, readFile } = host;
-  host.fileExists = (file) => sources.has(file) || fileExists(file);
-  host.readFile = (file) => sources.get(file) ?? readFile(file);
-  host.getSourceFile = (file, ...rest) => {
+  const disk = ts.createCompilerHost(options);
+  host.fileExists = (file) => sources.has(file) || disk.fileExists(file);
+  host.readFile = (file) => sources.get(file) ?? disk.readFile(file);
+  host.getSourceFile = (file, target, ...rest) => {
     const code = sources.get(file);
     return code === undefined
-      ? getSourceFile.call(host, file, ...rest)
-      : ts.createSourceFile(file, code, ...(rest.slice(0, 1) as [ts.ScriptTarget]));
+      ? disk.getSourceFile(file, target, ...rest)
+      : ts.createSourceFile(file, code, target);
   };
   const program = ts.createProgram([...sources.keys()], options, host);
   lastLine = Object.fromEntries(

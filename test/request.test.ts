@@ -69,7 +69,7 @@ describe("the either/or rule", () => {
     expect(error.field).toBe("input.video_url");
     expect(error.message).toBe("Give either input.video_id or input.video_url, not both.");
     compiles((create) => {
-      // @ts-expect-error -- both
+      // @ts-expect-error -- both videos
       void create({ input: { video_id: "v", video_url: "u", ...text } });
       // @ts-expect-error -- both, from variables
       void create({ input: { video_id: String(1), video_url: String(2), ...text } });
@@ -83,7 +83,7 @@ describe("the either/or rule", () => {
       expect(error.field).toBe("input.video_url");
       expect(error.message).toContain("either input.video_id or input.video_url");
       compiles((create) => {
-        // @ts-expect-error -- neither
+        // @ts-expect-error -- neither video
         void create({ input: { ...text } });
         // @ts-expect-error -- both undefined
         void create({ input: { video_id: undefined, video_url: undefined, ...text } });

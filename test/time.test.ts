@@ -26,7 +26,9 @@ describe("within", () => {
   it("rejects when the time is over and tells the work", async () => {
     const told = vi.fn();
     const ended = within({ signal: undefined, timeoutMs: 1000, onTimeout }, (signal) => {
-      signal.addEventListener("abort", () => told(signal.reason));
+      signal.addEventListener("abort", () => {
+        told(signal.reason);
+      });
       return new Promise(() => undefined);
     });
     ended.catch(() => undefined);
