@@ -92,8 +92,12 @@ function parseAction(action: Json, number: number): Action {
   };
   const unknown = Object.keys(action).find((key) => !ACTION_KEYS.has(key) && !key.startsWith("x-"));
   if (unknown !== undefined) refuse(`has "${unknown}", which is not supported`);
+  if (remove !== undefined && typeof remove !== "boolean")
+    refuse("has a `remove` that is neither true nor false");
   if ((remove === true) === (update !== undefined))
     refuse("needs either `update` or `remove: true`");
+  if (Array.isArray(update))
+    refuse("writes an array over a place; remove that and set it anew from its parent");
   if (remove === true && target === "$") refuse("removes the whole document");
   if (remove === true && was === undefined)
     refuse("removes something without saying what in x-was");
@@ -113,26 +117,29 @@ function applyAction(root: { $: JsonObject }, action: Action): Mismatch | undefi
   if (places.length > 1) return { expected: "one place", found: `${places.length} places` };
 
   const { was, update } = action;
+  const { node } = place;
   if (update === undefined) {
-    const mismatch = compare(was, place.node);
     place.remove();
-    return mismatch;
+    return compare(was, node);
   }
-  if (isObject(place.node)) {
-    if (!isObject(update)) throw misfit(action, "updates an object with something else");
-    if (was !== undefined && !isObject(was)) throw misfit(action, "has an x-was that is no object");
-    const mismatch = compareKeys(place.node, update, was ?? {});
-    merge(place.node, update);
-    return mismatch;
-  }
-  if (Array.isArray(place.node))
+  if (Array.isArray(node) && (was === undefined || Array.isArray(was))) {
     throw misfit(action, "updates an array; remove it and set it anew");
-  if (typeof update === "object" && update !== null) {
-    throw misfit(action, "updates a single value with an object or array");
   }
-  const mismatch = compare(was, place.node);
+  // What the action expects is of another kind than what is there: the document has changed.
+  const kind = kindOf(was === undefined ? update : was);
+  if (kind !== kindOf(node)) {
+    if (!isObject(node)) place.replace(copy(update));
+    return { expected: was === undefined ? kind : show(was), found: show(node) };
+  }
+  if (isObject(node)) {
+    if (!isObject(update)) throw misfit(action, "updates an object with something else");
+    const mismatch = compareKeys(node, update, (was ?? {}) as JsonObject);
+    merge(node, update);
+    return mismatch;
+  }
+  if (isObject(update)) throw misfit(action, "updates a single value with an object");
   place.replace(update);
-  return mismatch;
+  return compare(was, node);
 }
 
 function misfit({ id, target }: Action, why: string): OverlayError {
@@ -164,7 +171,10 @@ function select(root: { $: JsonObject }, action: Action): Place[] {
       });
     });
   } catch (error) {
-    throw misfit(action, `has a target that is not a JSONPath: ${(error as Error).message}`);
+    throw misfit(
+      action,
+      `has a target that is not a JSONPath: ${(error as Error).message.replace(/\.$/, "")}`,
+    );
   }
   return places;
 }
@@ -176,9 +186,21 @@ function unescapeKey(key: string | number): string {
   );
 }
 
+/** Says whether only the target's last segment found nothing, or already an earlier one. */
 function nothingAt(root: { $: JsonObject }, { target }: Action): string {
-  const parent = target.replace(/(?:\.[\w-]+|\[[^[\]]*\])$/, "");
-  return parent !== target && query(root.$, parent).length > 0 ? "nothing" : "no such place";
+  let end = target.length;
+  do end--;
+  while (!isPath(target.slice(0, end)) || !isPath(`$${target.slice(end)}`));
+  return query(root.$, target.slice(0, end)).length > 0 ? "nothing" : "no such place";
+}
+
+function isPath(text: string): boolean {
+  try {
+    query(null, text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function compare(expected: Json | undefined, found: Json): Mismatch | undefined {
@@ -196,18 +218,26 @@ function compareKeys(node: JsonObject, update: JsonObject, was: JsonObject): Mis
   return { expected: list(was), found: list(node) };
 }
 
+/** An assignment would lose the key `__proto__`. */
+const PLAIN = { configurable: true, enumerable: true, writable: true };
+
 /** As the standard merges: objects key by key, arrays one behind the other, the rest replaced. */
 function merge(node: JsonObject, update: JsonObject): void {
   for (const [key, value] of Object.entries(update)) {
     const present = own(node, key);
     if (isObject(present) && isObject(value)) merge(present, value);
     else if (Array.isArray(present) && Array.isArray(value)) present.push(...copy(value));
-    else node[key] = copy(value);
+    else Object.defineProperty(node, key, { ...PLAIN, value: copy(value) });
   }
 }
 
 function isVersion(value: Json | undefined): boolean {
   return typeof value === "string" && /^1\.[01]\.\d+$/.test(value);
+}
+
+function kindOf(value: Json): string {
+  if (Array.isArray(value)) return "an array";
+  return isObject(value) ? "an object" : "a single value";
 }
 
 function own(object: JsonObject, key: string): Json | undefined {

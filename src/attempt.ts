@@ -40,8 +40,11 @@ export function attempt(
 ): Promise<LipSyncTask> {
   const name = `${call.method} ${call.path}`;
   let mayHaveCreatedTask = false;
-  const onTimeout = () =>
-    new ConnectionError(`${name} took longer than ${limits.timeoutMs} ms.`, { mayHaveCreatedTask });
+  const onTimeout = () => {
+    const why = `${name} took longer than ${limits.timeoutMs} ms.`;
+    const cause = new DOMException(why, "TimeoutError");
+    return new ConnectionError(why, { mayHaveCreatedTask, cause });
+  };
   return within({ ...limits, onTimeout }, async (signal) => {
     const baseUrl = connection.baseUrl();
     const key = await connection.apiKey();

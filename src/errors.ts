@@ -17,7 +17,7 @@ export class LipSyncError extends Error {
   }
 }
 
-/** The key, the base URL or another option is missing or cannot work; nothing was sent. */
+/** The key, the base URL or a limit is missing or cannot work; the attempt was not sent. */
 export class ConfigurationError extends LipSyncError {
   override readonly name = "ConfigurationError";
 }
@@ -25,7 +25,7 @@ export class ConfigurationError extends LipSyncError {
 /** What was passed cannot be right; nothing was sent. */
 export class InvalidRequestError extends LipSyncError {
   override readonly name = "InvalidRequestError";
-  /** What is wrong, such as `"input.video_url"`, `"taskId"` or `"timeoutMs"`. */
+  /** What is wrong, such as `"input.video_url"` or `"taskId"`. */
   readonly field: string;
 
   constructor(message: string, field: string) {
@@ -85,7 +85,7 @@ export class TaskFailedError extends LipSyncError {
 /**
  * `wait` reached its time limit. The task goes on and is billed all the same: call `wait` again
  * with {@link TaskTimeoutError.taskId}, and do not create it anew. `cause` is the error of the last
- * poll, if that failed.
+ * poll that ended, if that failed.
  */
 export class TaskTimeoutError extends LipSyncError {
   override readonly name = "TaskTimeoutError";

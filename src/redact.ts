@@ -9,8 +9,8 @@ export function redactor(key: string): Redact {
   if (key.length < 6) return (text) => text;
   const spellings = Array.from(key, (character) => {
     const hex = character.charCodeAt(0).toString(16);
-    const plain = /\w/.test(character) ? character : `\\\\?\\${character}`;
-    return `(?:${plain}|%${hex}|\\\\u00${hex})`;
+    const plain = /\w/.test(character) ? character : `\\\\*\\${character}`;
+    return `(?:${plain}|%${hex}|\\\\+u00${hex})`;
   });
   const pattern = new RegExp(spellings.join(""), "gi");
   return (text) => text.replace(pattern, "***");

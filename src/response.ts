@@ -94,7 +94,7 @@ function codeOf({ code, error }: Record<string, unknown>): number | string | und
 function reasonOf({ status, headers, isTooLarge }: Answer, json: unknown): string | undefined {
   const { message, error, code } = isRecord(json) ? json : {};
   if (status < 200 || (status >= 300 && status <= 399)) {
-    const place = headers.get("location") ?? "a place that the runtime hides";
+    const place = headers.get("location") ?? "a place that is not named";
     return `it redirects to ${place}, which is not followed; if the gateway is there, change baseUrl.`;
   }
   if (isTooLarge) return "the answer is larger than 1 MiB.";
@@ -102,7 +102,7 @@ function reasonOf({ status, headers, isTooLarge }: Answer, json: unknown): strin
     const type = headers.get("content-type") ?? "no content type";
     return `the answer is not JSON (${type}); does baseUrl name the gateway's origin?`;
   }
-  if (isSuccess(status) && code === 0) return "the answer holds no task.";
+  if (isSuccess(status) && codeOf({ code }) === 0) return "the answer holds no task.";
   return textOf(message) ?? (isRecord(error) ? textOf(error["message"]) : textOf(error));
 }
 

@@ -4,15 +4,11 @@ import { delay } from "./time.js";
 
 const LONGEST_PAUSE_MS = 60_000;
 
-/** What decides about repeating; what is billed is repeated only where no task was created. */
-interface RetryOptions {
-  isBilled: boolean;
-  maxRetries: number;
-  signal: AbortSignal | undefined;
-}
-
-/** Repeats an attempt, at most `maxRetries` times, where that is safe and can help. */
-export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+/** Repeats an attempt where that is safe and can help; what is billed only where no task was made. */
+export async function retry<T>(
+  attempt: () => Promise<T>,
+  options: { isBilled: boolean; maxRetries: number; signal: AbortSignal | undefined },
+): Promise<T> {
   for (let retries = 0; ; retries++) {
     try {
       return await attempt();

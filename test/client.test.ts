@@ -217,7 +217,7 @@ describe("an answer that is not success is an ApiError that says so", () => {
       fetch: () => Promise.resolve(hidden),
     });
     const error = await failure(own.create(request));
-    expect(error.message).toContain("it redirects to a place that the runtime hides");
+    expect(error.message).toContain("it redirects to a place that is not named");
     expect(error).toMatchObject({ status: 0, mayHaveCreatedTask: true });
   });
 

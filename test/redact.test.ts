@@ -12,6 +12,7 @@ describe("a text", () => {
     ["in JSON", JSON.stringify({ key }), '{"key":"***"}'],
     ["in JSON with escaped slashes", JSON.stringify({ key }).replace("/", "\\/"), '{"key":"***"}'],
     ["in JSON with unicode escapes", "\\u0073k-a/b\\u0022c\\u005cd\\u002bE9", "***"],
+    ["in JSON in JSON", JSON.stringify(JSON.stringify({ key })), '"{\\"key\\":\\"***\\"}"'],
     ["in a URL", `?key=${encodeURIComponent(key)}&x`, "?key=***&x"],
     ["twice", `${key} ${key}`, "*** ***"],
     ["not at all", "sk-a/b", "sk-a/b"],
