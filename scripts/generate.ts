@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { realpathSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import openapiTS, { astToString } from "openapi-typescript";
-import * as prettier from "prettier";
-import ts from "typescript";
 import { parseDocument, stringify } from "yaml";
-import { applyOverlay, type Json, type JsonObject } from "./overlay.js";
+import { applyOverlay, isObject, type Json, type JsonObject } from "./overlay.js";
 
 const USAGE = `Usage: npm run generate -- [options]
 
@@ -22,33 +20,31 @@ Corrects the published document with the overlay and writes openapi.yaml and sch
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 
-/** Where the generator reads and writes; each may be relative to the working folder. */
-export interface GenerateOptions {
-  spec: string;
-  overlay: string;
-  out: string;
+export const SPEC = path.join(project, "spec", "lip-sync.yaml");
+export const OVERLAY = path.join(project, "spec", "overlay.yaml");
+export const GENERATED = path.join(project, "generated");
+
+/** A file that was read, or is about to be written. */
+export interface Source {
+  file: string;
+  text: string;
+  /** How many lines of the file come before the text. */
+  line?: number;
 }
 
-export const DEFAULTS: GenerateOptions = {
-  spec: path.join(project, "spec", "lip-sync.yaml"),
-  overlay: path.join(project, "spec", "overlay.yaml"),
-  out: path.join(project, "generated"),
-};
-
 /** The text of each generated file, by its name. */
-export async function generate({ spec, overlay }: GenerateOptions): Promise<Map<string, string>> {
-  const published = parseYaml(await read(spec), spec);
-  assertOpenApi3(published, spec);
-  const document = applyOverlay(published, parseYaml(await read(overlay), overlay));
+export async function generate(spec: Source, overlay: Source): Promise<Map<string, string>> {
+  const published = parseOpenApi(spec);
+  const document = applyOverlay(published, parseYaml(overlay));
   const header = [
     "Generated; do not edit.",
-    `Sources: ${nameOf(spec)}, ${nameOf(overlay)}`,
+    `Sources: ${nameOf(spec.file)}, ${nameOf(overlay.file)}`,
     "Command: npm run generate",
     "Tools:   scripts/generate.ts, openapi-typescript",
   ];
   return new Map([
     ["openapi.yaml", toYaml(document, header)],
-    ["schema.ts", await toTypeScript(document, header, path.dirname(spec))],
+    ["schema.ts", await toTypeScript(document, header, path.dirname(spec.file))],
   ]);
 }
 
@@ -82,29 +78,36 @@ export async function replaceFile(file: string, text: string): Promise<void> {
 }
 
 /** Parses YAML, or JSON, which is YAML; an error names the file, the line and the column. */
-export function parseYaml(text: string, file: string): Json {
-  const parsed = parseDocument(text.replace(/^\uFEFF/, ""));
+export function parseYaml({ file, text, line = 0 }: Source): Json {
+  const parsed = parseDocument("\n".repeat(line) + text);
   const problem = parsed.errors[0];
   if (problem) throw new Error(`${nameOf(file)} is not valid YAML: ${problem.message.trimEnd()}`);
   return parsed.toJS({ maxAliasCount: 1000 }) as Json;
 }
 
-export function assertOpenApi3(document: Json, file: string): asserts document is JsonObject {
-  const version =
-    typeof document === "object" && document !== null && !Array.isArray(document)
-      ? (document["openapi"] ?? document["swagger"])
-      : undefined;
-  if (typeof version === "string" && /^3\.[01]\.\d+$/.test(version)) return;
+/** Parses a document and makes sure that it is OpenAPI 3.0 or 3.1. */
+export function parseOpenApi(source: Source): JsonObject {
+  const document = parseYaml(source);
+  const version = isObject(document) ? (document["openapi"] ?? document["swagger"]) : undefined;
+  if (isObject(document) && typeof version === "string" && /^3\.[01]\.\d+$/.test(version)) {
+    return document;
+  }
   const found =
     version === undefined ? "it names no version" : `it says ${JSON.stringify(version)}`;
-  throw new Error(`${nameOf(file)} is not an OpenAPI 3.0 or 3.1 document: ${found}.`);
+  throw new Error(`${nameOf(source.file)} is not an OpenAPI 3.0 or 3.1 document: ${found}.`);
 }
 
-async function read(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((error: unknown) => {
+/** Reads a file without its byte-order mark. */
+export async function read(file: string): Promise<Source> {
+  const bytes = await readFile(file).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(`${file} cannot be read (${code ?? String(error)}).`);
   });
+  try {
+    return { file, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+  } catch {
+    throw new Error(`${file} is not a text in UTF-8.`);
+  }
 }
 
 /** A file's name from the project's folder, so that no output depends on where that is. */
@@ -124,34 +127,35 @@ async function toTypeScript(
   header: string[],
   folder: string,
 ): Promise<string> {
+  // Loaded when needed: they take a second or two, and what is refused needs none of them.
+  const { default: openapiTS, astToString } = await import("openapi-typescript");
+  const { default: ts } = await import("typescript");
+  const prettier = await import("prettier");
+
   const nodes = await openapiTS(stringify(document, { aliasDuplicateObjects: false }), {
     cwd: pathToFileURL(path.resolve(folder) + path.sep),
     defaultNonNullable: false,
     emptyObjectsUnknown: true,
     silent: true,
   });
-  const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
-  const code = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
-  const style = await prettier.resolveConfig(path.join(project, "generated", "schema.ts"));
-  return prettier.format(code, { ...style, parser: "typescript" });
-}
-
-/** `export type webhooks = Record<string, never>` and its like, which say nothing. */
-function isEmptyRoot(node: ts.Node): boolean {
-  return (
+  // `export type webhooks = Record<string, never>` and its like, which say nothing.
+  const isEmptyRoot = (node: (typeof nodes)[number]) =>
     ts.isTypeAliasDeclaration(node) &&
     ts.isTypeReferenceNode(node.type) &&
-    node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword
-  );
+    node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword;
+  const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
+  const code = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
+  const style = await prettier.resolveConfig(path.join(GENERATED, "schema.ts"));
+  return prettier.format(code, { ...style, parser: "typescript" });
 }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       check: { type: "boolean", default: false },
-      spec: { type: "string", default: DEFAULTS.spec },
-      overlay: { type: "string", default: DEFAULTS.overlay },
-      out: { type: "string", default: DEFAULTS.out },
+      spec: { type: "string", default: SPEC },
+      overlay: { type: "string", default: OVERLAY },
+      out: { type: "string", default: GENERATED },
       help: { type: "boolean", default: false },
     },
   });
@@ -159,7 +163,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const files = await generate(values);
+  const files = await generate(await read(values.spec), await read(values.overlay));
   if (!values.check) {
     const written = await writeFiles(files, values.out);
     console.log(written.length > 0 ? `Wrote ${written.join(", ")}.` : "Everything is up to date.");
@@ -171,9 +175,13 @@ async function main(): Promise<number> {
   return 1;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+/** Runs a script's main part; what goes wrong is told in a message, not in a stack trace. */
+export async function runScript(url: string, main: () => Promise<number>): Promise<void> {
+  if (process.argv[1] === undefined || realpathSync(process.argv[1]) !== fileURLToPath(url)) return;
   process.exitCode = await main().catch((error: unknown) => {
     console.error(error instanceof Error ? error.message : String(error));
     return 1;
   });
 }
+
+await runScript(import.meta.url, main);

@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { generate, parseYaml, staleFiles } from "../scripts/generate.js";
+import { generate, parseYaml, read as source, staleFiles } from "../scripts/generate.js";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
@@ -207,7 +207,7 @@ describe("generate", () => {
   async function refusal(page: string, fixes = "{ overlay: 1.1.0, actions: [] }"): Promise<string> {
     const at = await folder({ "page.yaml": page, "fixes.yaml": fixes });
     const [from, by] = [path.join(at, "page.yaml"), path.join(at, "fixes.yaml")];
-    return generate({ spec: from, overlay: by, out: at }).then(
+    return generate(await source(from), await source(by)).then(
       () => "nothing was refused",
       (error: unknown) => (error as Error).message,
     );
@@ -231,20 +231,22 @@ describe("generate", () => {
       "The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.",
     );
     const missing = path.join(temporary, "missing.yaml");
-    await expect(generate({ spec, overlay: missing, out: temporary })).rejects.toThrow(
-      `${missing} cannot be read (ENOENT).`,
-    );
+    await expect(source(missing)).rejects.toThrow(`${missing} cannot be read (ENOENT).`);
+    const other = path.join(await folder(), "utf-16.yaml");
+    await writeFile(other, "openapi: 3.0.1", "utf16le");
+    await writeFile(other, Buffer.concat([Buffer.from([0xff, 0xfe]), await readFile(other)]));
+    await expect(source(other)).rejects.toThrow(`${other} is not a text in UTF-8.`);
   });
 
   it(
     "reads a document with a byte order mark and Windows line ends, or in JSON",
     async () => {
       const windows = "\uFEFF" + published.replaceAll("\n", "\r\n");
-      const json = JSON.stringify(parseYaml(published, spec));
+      const json = JSON.stringify(parseYaml({ file: spec, text: published }));
       const at = await folder({ "page.yaml": windows, "page.json": json, "as-is.yaml": published });
       const [fromWindows, fromJson, asIs] = await Promise.all(
         ["page.yaml", "page.json", "as-is.yaml"].map(async (name) => {
-          const files = await generate({ spec: path.join(at, name), overlay, out: at });
+          const files = await generate(await source(path.join(at, name)), await source(overlay));
           return [...files].map(([file, text]) => [file, text.replace(name, "the page")]);
         }),
       );
@@ -257,7 +259,7 @@ describe("generate", () => {
   it(
     "finds every file out of date in a folder that is not there",
     async () => {
-      const files = await generate({ spec, overlay, out: generated });
+      const files = await generate(await source(spec), await source(overlay));
       expect(await staleFiles(files, path.join(temporary, "absent"))).toEqual([
         "openapi.yaml",
         "schema.ts",

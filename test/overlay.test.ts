@@ -49,6 +49,8 @@ describe("the overlay itself", () => {
     ["a list", []],
     ["an OpenAPI document", { openapi: "3.0.1", actions: [] }],
     ["a later version", { overlay: "2.0.0", actions: [] }],
+    ["a minor version that is not out", { overlay: "1.2.0", actions: [] }],
+    ["a version without its last part", { overlay: "1.1", actions: [] }],
     ["a version that is a number", { overlay: 1.1, actions: [] }],
   ])("is refused when it is %s", (_, overlay) => {
     const error = failure(() => applyOverlay({}, overlay));
@@ -381,6 +383,9 @@ describe("an update of an object", () => {
   it("does not take what every object inherits for a key of the document", () => {
     const update = { constructor: 1, toString: 2 };
     expect(apply({ a: {} }, { target: "$.a", update })).toEqual({ a: update });
+    expect(stale({ a: { toString: 1 } }, { target: "$.a", update })).toMatchObject([
+      { expected: '"toString": nothing', found: '"toString": 1' },
+    ]);
   });
 
   it("merges objects key by key, puts arrays one behind the other and replaces the rest", () => {
@@ -461,6 +466,7 @@ describe("a place that is of another kind than the action expects", () => {
         { "x-id": "list", target: "$.list", "x-was": [], remove: true },
         { "x-id": "single", target: "$.single", "x-was": "old", update: "new" },
         { "x-id": "none", target: "$.none", update: { key: 1 } },
+        { "x-id": "null", target: "$.text", "x-was": null, update: { key: 1 } },
       ),
     ).toEqual([
       { id: "text", target: "$.text", expected: '"old"', found: "{}" },
@@ -468,6 +474,7 @@ describe("a place that is of another kind than the action expects", () => {
       { id: "list", target: "$.list", expected: "[]", found: "{}" },
       { id: "single", target: "$.single", expected: '"old"', found: "[1]" },
       { id: "none", target: "$.none", expected: "an object", found: "null" },
+      { id: "null", target: "$.text", expected: "null", found: "{}" },
     ]);
   });
 
@@ -477,6 +484,13 @@ describe("a place that is of another kind than the action expects", () => {
         { schemas: null },
         { "x-id": "set", target: "$.schemas", update: { Task: {} } },
         { "x-id": "build", target: "$.schemas.Task", update: { type: "object" } },
+      ),
+    ).toMatchObject([{ id: "set" }]);
+    expect(
+      stale(
+        { info: { title: "" } },
+        { "x-id": "set", target: "$.info", "x-was": "old", update: "new" },
+        { "x-id": "build", target: "$.info.title", "x-was": "", update: "T" },
       ),
     ).toMatchObject([{ id: "set" }]);
   });
@@ -565,7 +579,8 @@ describe("what is given", () => {
       actions: [
         { target: "$", update: { added: shared } },
         { target: "$.added.deep", "x-was": { list: [1] }, update: { list: [2] } },
-        { target: "$.map", "x-was": { list: [1] }, update: { list: [3] } },
+        { target: "$.map", "x-was": { list: [1] }, update: { list: [{ n: 3 }] } },
+        { target: "$.map.list[1]", update: { m: 4 } },
         { target: "$.text", "x-was": "x", remove: true },
       ],
     };
@@ -573,7 +588,7 @@ describe("what is given", () => {
     const result = applyOverlay(document, overlay);
     expect({ document, overlay }).toEqual(before);
     expect(result).toEqual({
-      map: { list: [1, 3], none: null },
+      map: { list: [1, { n: 3, m: 4 }], none: null },
       added: { deep: { list: [1, 2] } },
     });
     expect(result["map"]).not.toBe(document.map);
