@@ -73,7 +73,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () 
   if (!signal) return () => undefined;
   const callbacks = callbacksOf.get(signal) ?? new Set();
   callbacksOf.set(signal, callbacks.add(callback));
-  signal.addEventListener("abort", notify);
+  signal.addEventListener("abort", notify, { once: true });
   return () => {
     if (!callbacks.delete(callback) || callbacks.size > 0) return;
     callbacksOf.delete(signal);
@@ -82,5 +82,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () 
 }
 
 function notify(this: AbortSignal): void {
-  for (const callback of [...(callbacksOf.get(this) ?? [])]) callback(this.reason);
+  const callbacks = callbacksOf.get(this) ?? [];
+  callbacksOf.delete(this);
+  for (const callback of [...callbacks]) callback(this.reason);
 }

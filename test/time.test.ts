@@ -85,6 +85,7 @@ describe("delay", () => {
     const controller = new AbortController();
     const ended = delay(5000, controller.signal);
     controller.abort("enough");
+    expect(listeners(controller.signal)).toBe(0);
     await expect(ended).rejects.toBe("enough");
     await expect(delay(5000, controller.signal)).rejects.toBe("enough");
   });
