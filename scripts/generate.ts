@@ -4,6 +4,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type TypeScript from "typescript";
 import { parseDocument, stringify } from "yaml";
 import { applyOverlay, isObject, type Json, type JsonObject } from "./overlay.js";
 
@@ -44,7 +45,7 @@ export async function generate(spec: Source, overlay: Source): Promise<Map<strin
   ];
   return new Map([
     ["openapi.yaml", toYaml(document, header)],
-    ["schema.ts", await toTypeScript(document, header, path.dirname(spec.file))],
+    ["schema.ts", await alone(() => toTypeScript(document, header, spec.file))],
   ]);
 }
 
@@ -79,10 +80,21 @@ export async function replaceFile(file: string, text: string): Promise<void> {
 
 /** Parses YAML, or JSON, which is YAML; an error names the file, the line and the column. */
 export function parseYaml({ file, text, line = 0 }: Source): Json {
+  const refuse = (why: string): never => {
+    throw new Error(`${nameOf(file)} is not valid YAML: ${why}`);
+  };
   const parsed = parseDocument("\n".repeat(line) + text);
   const problem = parsed.errors[0];
-  if (problem) throw new Error(`${nameOf(file)} is not valid YAML: ${problem.message.trimEnd()}`);
-  return parsed.toJS({ maxAliasCount: 1000 }) as Json;
+  if (problem) refuse(problem.message.trimEnd());
+  try {
+    const value = parsed.toJS({ maxAliasCount: 1000 }) as Json;
+    // Which refuses an alias inside of what it stands for.
+    JSON.stringify(value);
+    return value;
+  } catch (error) {
+    const [why = ""] = (error as Error).message.split("\n");
+    return refuse(why.startsWith("Converting circular") ? "An alias contains itself." : why);
+  }
 }
 
 /** Parses a document and makes sure that it is OpenAPI 3.0 or 3.1. */
@@ -122,21 +134,37 @@ function toYaml(document: JsonObject, header: string[]): string {
   return comment + stringify(document, { lineWidth: 100, aliasDuplicateObjects: false });
 }
 
-async function toTypeScript(
-  document: JsonObject,
-  header: string[],
-  folder: string,
-): Promise<string> {
+let turn: Promise<unknown> = Promise.resolve();
+
+/**
+ * Waits for its turn, and keeps quiet: openapi-typescript prints every problem, also when it is told
+ * to be silent, and then throws the last one.
+ */
+function alone<T>(work: () => Promise<T>): Promise<T> {
+  const result = turn.then(async () => {
+    const { error } = console;
+    console.error = () => undefined;
+    return work().finally(() => (console.error = error));
+  });
+  turn = result.catch(() => undefined);
+  return result;
+}
+
+async function toTypeScript(document: JsonObject, header: string[], file: string): Promise<string> {
   // Loaded when needed: they take a second or two, and what is refused needs none of them.
   const { default: openapiTS, astToString } = await import("openapi-typescript");
   const { default: ts } = await import("typescript");
   const prettier = await import("prettier");
 
-  const nodes = await openapiTS(stringify(document, { aliasDuplicateObjects: false }), {
-    cwd: pathToFileURL(path.resolve(folder) + path.sep),
+  const name = nameOf(file);
+  const nodes = await openapiTS(JSON.stringify(document), {
+    // The file, not its folder, is what a relative $ref is resolved against.
+    cwd: pathToFileURL(path.resolve(file)),
     defaultNonNullable: false,
     emptyObjectsUnknown: true,
     silent: true,
+  }).catch((error: unknown) => {
+    throw new Error(`${name} cannot be turned into types: ${(error as Error).message}`);
   });
   // `export type webhooks = Record<string, never>` and its like, which say nothing.
   const isEmptyRoot = (node: (typeof nodes)[number]) =>
@@ -145,8 +173,47 @@ async function toTypeScript(
     node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword;
   const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
   const code = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
+  const [mistake] = mistakesIn(code, ts);
+  if (mistake !== undefined) throw new Error(`${name} cannot be turned into types: ${mistake}`);
   const style = await prettier.resolveConfig(path.join(GENERATED, "schema.ts"));
   return prettier.format(code, { ...style, parser: "typescript" });
+}
+
+/** What generated types need of TypeScript's own; its whole library would take a second to load. */
+const LIBRARY = `
+interface Array<T> { [n: number]: T } interface ReadonlyArray<T> { readonly [n: number]: T }
+interface Boolean {} interface Number {} interface String {} interface Object {} interface RegExp {}
+interface Function {} interface CallableFunction {} interface NewableFunction {} interface IArguments {}
+type Record<K extends keyof any, T> = { [P in K]: T };
+type Exclude<T, U> = T extends U ? never : T;
+type Extract<T, U> = T extends U ? T : never;
+type Omit<T, K extends keyof any> = { [P in Exclude<keyof T, K>]: T[P] };
+`;
+
+/** What keeps these types from compiling, such as a $ref to itself. */
+function mistakesIn(code: string, ts: typeof TypeScript): string[] {
+  const texts = new Map([
+    ["schema.ts", code],
+    ["library.d.ts", LIBRARY],
+  ]);
+  const host: TypeScript.CompilerHost = {
+    getSourceFile: (file, options) => ts.createSourceFile(file, texts.get(file) ?? "", options),
+    getDefaultLibFileName: () => "library.d.ts",
+    getCurrentDirectory: () => "",
+    getCanonicalFileName: (file) => file,
+    useCaseSensitiveFileNames: () => true,
+    getNewLine: () => "\n",
+    fileExists: (file) => texts.has(file),
+    readFile: (file) => texts.get(file),
+    writeFile: () => undefined,
+  };
+  const options = { strict: true, noLib: true, types: [], target: ts.ScriptTarget.ES2022 };
+  const program = ts.createProgram([...texts.keys()], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, messageText }) => {
+    const line = file?.text.slice(file.text.lastIndexOf("\n", start) + 1).split("\n")[0] ?? "";
+    const [why = ""] = ts.flattenDiagnosticMessageText(messageText, "\n").split("\n");
+    return `${why} (${line.trim()})`;
+  });
 }
 
 async function main(): Promise<number> {

@@ -20,15 +20,12 @@ interface VideoUrlUnlessVideoId {
 /** Which video is lip-synced: exactly one of `video_id` and `video_url`. */
 export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 
-/** Whether a value stands for nothing: `undefined`, `null` or a blank string, full-width included. */
-export function isAbsent(value: unknown): boolean {
-  return value === undefined || value === null || (typeof value === "string" && !value.trim());
-}
-
 /** Applies the either/or rule at run time and takes the blank one of the two out of `input`. */
 export function settleVideoSource(input: Record<string, unknown>): void {
   const given = (["video_id", "video_url"] as const).filter((name) => {
-    if (isAbsent(input[name])) return !Reflect.deleteProperty(input, name);
+    // Absent is what is undefined, null or blank, full-width blanks included.
+    const value = input[name] ?? "";
+    if (typeof value === "string" && !value.trim()) return !Reflect.deleteProperty(input, name);
     requireString(input, name);
     return true;
   });
