@@ -47,7 +47,7 @@ export class ApiError extends LipSyncError {
   /** The answer's `request_id`, else its `x-request-id` header: what a gateway asks for. */
   readonly requestId: string | undefined;
   readonly headers: Headers;
-  /** The text of the answer; of one that is too large, the beginning. */
+  /** The text of the answer; of one that is too large, the first 65,536 characters. */
   readonly body: string;
 
   constructor(

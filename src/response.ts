@@ -4,6 +4,7 @@ import { isRecord, isTask, type LipSyncTask, parseJson, textOf } from "./task.js
 import { onAbort } from "./time.js";
 
 const LARGEST_BODY_BYTES = 2 ** 20;
+const LONGEST_EXCERPT = 2 ** 16;
 
 /** A whole answer, or its first 1 MiB. */
 export interface Answer {
@@ -47,7 +48,8 @@ export interface Call {
 /** The task in the answer; the key is out of all that is kept. */
 export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask {
   const { status } = answer;
-  const body = redact(answer.text);
+  // Cut after the key is out, so that no part of it stays at the cut.
+  const body = redact(answer.text).slice(0, answer.isTooLarge ? LONGEST_EXCERPT : undefined);
   const json = answer.isTooLarge ? undefined : parseJson(body);
   const envelope = isRecord(json) ? json : {};
   const code = codeOf(envelope);
