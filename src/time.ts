@@ -82,7 +82,7 @@ export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () 
 }
 
 function notify(this: AbortSignal): void {
-  const callbacks = callbacksOf.get(this) ?? [];
+  const callbacks = callbacksOf.get(this) as Set<OnAbort>;
   callbacksOf.delete(this);
   for (const callback of [...callbacks]) callback(this.reason);
 }
