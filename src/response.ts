@@ -9,7 +9,7 @@ const LONGEST_EXCERPT = 2 ** 16;
 /** A whole answer, or its first 1 MiB. */
 export interface Answer {
   status: number;
-  headers: Headers;
+  headers: [string, string][];
   text: string;
   isTooLarge: boolean;
 }
@@ -17,7 +17,7 @@ export interface Answer {
 /** Reads an answer within bounds; an abort, or too large a body, closes the connection. */
 export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
   const { status, headers, body } = response;
-  const answer = { status, headers, text: "", isTooLarge: false };
+  const answer = { status, headers: [...headers], text: "", isTooLarge: false };
   const reader = body?.getReader();
   if (!reader) return answer;
   const cancel = () => void reader.cancel().catch(() => undefined);
@@ -57,14 +57,12 @@ export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask 
   if (isSuccess(status) && code === 0 && isTask(data)) return data;
 
   const headers = new Headers();
-  answer.headers.forEach((value, name) => {
-    headers.append(redact(name), redact(value));
-  });
+  for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
   const requestId = textOf(envelope["request_id"]) ?? headers.get("x-request-id") ?? undefined;
   const says = [`${call.method} ${call.path} answered ${status}`];
   if (code !== undefined) says.push(`code ${code}`);
   if (requestId !== undefined) says.push(`request id ${requestId}`);
-  const reason = inOneLine(reasonOf({ ...answer, headers }, json) ?? body);
+  const reason = inOneLine(reasonOf(answer, headers, json) ?? body);
   throw new ApiError(redact(`${says.join(", ")}: ${reason || "the answer is empty."}`), {
     status,
     code,
@@ -93,7 +91,8 @@ function codeOf({ code, error }: Record<string, unknown>): number | string | und
   return word !== undefined && /^\d+$/.test(word) ? Number(word) : word;
 }
 
-function reasonOf({ status, headers, isTooLarge }: Answer, json: unknown): string | undefined {
+function reasonOf(answer: Answer, headers: Headers, json: unknown): string | undefined {
+  const { status, isTooLarge } = answer;
   const { message, error, code } = isRecord(json) ? json : {};
   if (status < 200 || (status >= 300 && status <= 399)) {
     const place = headers.get("location") ?? "a place that is not named";

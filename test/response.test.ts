@@ -69,7 +69,7 @@ describe("an answer", () => {
   it("that is too large keeps a beginning, in which no part of the key is left", () => {
     const key = "sk-0123456789";
     const text = "x".repeat(2 ** 16 - 5) + key + "y".repeat(99);
-    const answer = { status: 200, headers: new Headers(), text, isTooLarge: true };
+    const answer = { status: 200, headers: [], text, isTooLarge: true };
     let error: unknown;
     try {
       toTask({ method: "GET", path: "/t" }, answer, (text) => text.replaceAll(key, "***"));
@@ -86,6 +86,28 @@ describe("an answer", () => {
 });
 
 describe("a failed fetch", () => {
+  it.each([[undefined], [null], [{}], [{ ok: true, status: 200, json: () => ({}) }], ["text"]])(
+    "is one that resolves with no Response: %j",
+    async (value) => {
+      const fetch = () => Promise.resolve(value as unknown as Response);
+      const options = { baseUrl: "https://gateway.example", apiKey: "sk-for-tests", fetch };
+      const request = {
+        input: {
+          video_id: "v",
+          mode: "text2video",
+          text: "t",
+          voice_id: "v",
+          voice_language: "zh",
+        },
+      } as const;
+      const created = createLipSyncClient(options).create(request);
+      await expect(created).rejects.toMatchObject({
+        name: "ConnectionError",
+        mayHaveCreatedTask: true,
+      });
+    },
+  );
+
   it.each([
     [Object.assign(new Error(""), { name: "OddError" }), "got no whole answer: OddError"],
     [new Error("a", { cause: new Error("b") }), "got no whole answer: a: b"],
