@@ -29,8 +29,9 @@ export const GENERATED = path.join(project, "generated");
 export interface Source {
   file: string;
   text: string;
-  /** How many lines of the file come before the text. */
+  /** How many lines of the file come before the text, and by how much it is indented there. */
   line?: number;
+  margin?: number;
 }
 
 /** The text of each generated file, by its name. */
@@ -79,21 +80,25 @@ export async function replaceFile(file: string, text: string): Promise<void> {
 }
 
 /** Parses YAML, or JSON, which is YAML; an error names the file, the line and the column. */
-export function parseYaml({ file, text, line = 0 }: Source): Json {
+export function parseYaml({ file, text, line = 0, margin = 0 }: Source): Json {
   const refuse = (why: string): never => {
     throw new Error(`${nameOf(file)} is not valid YAML: ${why}`);
   };
-  const parsed = parseDocument("\n".repeat(line) + text);
-  const problem = parsed.errors[0];
-  if (problem) refuse(problem.message.trimEnd());
+  const parsed = parseDocument(text);
+  if (parsed.errors.length > 0) {
+    // Once more, where it stands in the file.
+    const lines = text.replace(/^(?=.)/gm, " ".repeat(margin));
+    const { errors } = parseDocument("\n".repeat(line) + lines);
+    refuse((errors[0] ?? parsed.errors[0])?.message.trimEnd() ?? "");
+  }
   try {
-    const value = parsed.toJS({ maxAliasCount: 1000 }) as Json;
+    const value = parsed.toJS({ maxAliasCount: 100_000 }) as Json;
     // Which refuses an alias inside of what it stands for.
     JSON.stringify(value);
     return value;
   } catch (error) {
     const [why = ""] = (error as Error).message.split("\n");
-    return refuse(why.startsWith("Converting circular") ? "An alias contains itself." : why);
+    return refuse(why.startsWith("Converting circular") ? "an alias contains itself." : why);
   }
 }
 
@@ -109,12 +114,17 @@ export function parseOpenApi(source: Source): JsonObject {
   throw new Error(`${nameOf(source.file)} is not an OpenAPI 3.0 or 3.1 document: ${found}.`);
 }
 
-/** Reads a file without its byte-order mark. */
+/** Reads a file. */
 export async function read(file: string): Promise<Source> {
   const bytes = await readFile(file).catch((error: unknown) => {
     const { code } = error as NodeJS.ErrnoException;
     throw new Error(`${file} cannot be read (${code ?? String(error)}).`);
   });
+  return decode(file, bytes);
+}
+
+/** The text of a file, without a byte-order mark. */
+export function decode(file: string, bytes: Uint8Array): Source {
   try {
     return { file, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
   } catch {
@@ -154,7 +164,6 @@ async function toTypeScript(document: JsonObject, header: string[], file: string
   // Loaded when needed: they take a second or two, and what is refused needs none of them.
   const { default: openapiTS, astToString } = await import("openapi-typescript");
   const { default: ts } = await import("typescript");
-  const prettier = await import("prettier");
 
   const name = nameOf(file);
   const nodes = await openapiTS(JSON.stringify(document), {
@@ -172,11 +181,12 @@ async function toTypeScript(document: JsonObject, header: string[], file: string
     ts.isTypeReferenceNode(node.type) &&
     node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword;
   const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
-  const code = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
+  const printed = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
+  // Two spaces where the printer has four; prettier would add a third to the time.
+  const code = printed.replace(/^(?: {4})+/gm, (margin) => " ".repeat(margin.length / 2));
   const [mistake] = mistakesIn(code, ts);
   if (mistake !== undefined) throw new Error(`${name} cannot be turned into types: ${mistake}`);
-  const style = await prettier.resolveConfig(path.join(GENERATED, "schema.ts"));
-  return prettier.format(code, { ...style, parser: "typescript" });
+  return code;
 }
 
 /** What generated types need of TypeScript's own; its whole library would take a second to load. */
@@ -209,7 +219,8 @@ function mistakesIn(code: string, ts: typeof TypeScript): string[] {
   };
   const options = { strict: true, noLib: true, types: [], target: ts.ScriptTarget.ES2022 };
   const program = ts.createProgram([...texts.keys()], options, host);
-  return ts.getPreEmitDiagnostics(program).map(({ file, start = 0, messageText }) => {
+  const mistakes = [...program.getSyntacticDiagnostics(), ...program.getSemanticDiagnostics()];
+  return mistakes.map(({ file, start = 0, messageText }) => {
     const line = file?.text.slice(file.text.lastIndexOf("\n", start) + 1).split("\n")[0] ?? "";
     const [why = ""] = ts.flattenDiagnosticMessageText(messageText, "\n").split("\n");
     return `${why} (${line.trim()})`;

@@ -32,7 +32,7 @@ export class StaleOverlayError extends OverlayError {
     );
     super(
       `${actions.length} ${actions.length === 1 ? "action" : "actions"} of the overlay no longer ` +
-        `fit the document.\n${reports.join("\n")}\n` +
+        `${actions.length === 1 ? "fits" : "fit"} the document.\n${reports.join("\n")}\n` +
         "Where the page was corrected, delete the action; where it changed, look again and mend " +
         "the action and its x-was.",
     );
@@ -211,11 +211,24 @@ function compare(expected: Json | undefined, found: Json): Mismatch | undefined 
 /** Every key that is written or named in `x-was` must be as `x-was` says, or absent with it. */
 function compareKeys(node: JsonObject, update: JsonObject, was: JsonObject): Mismatch | undefined {
   const keys = new Set([...Object.keys(update), ...Object.keys(was)]);
-  const different = [...keys].filter((key) => !isDeepStrictEqual(own(node, key), own(was, key)));
+  const present = new Map([...keys].map((key) => [key, presentKey(node, key)]));
+  const different = [...present].filter(
+    ([key, found]) => !isDeepStrictEqual(own(node, found), own(was, key)),
+  );
   if (different.length === 0) return undefined;
-  const list = (of: JsonObject) =>
-    different.map((key) => `${JSON.stringify(key)}: ${show(own(of, key))}`).join(", ");
-  return { expected: list(was), found: list(node) };
+  const list = (entries: [string, Json | undefined][]) =>
+    entries.map(([key, value]) => `${JSON.stringify(key)}: ${show(value)}`).join(", ");
+  return {
+    expected: list(different.map(([key]) => [key, own(was, key)])),
+    found: list(different.map(([, found]) => [found, own(node, found)])),
+  };
+}
+
+/** The key, or the path that to OpenAPI is the same, as it differs in names of parameters only. */
+function presentKey(node: JsonObject, key: string): string {
+  if (!key.startsWith("/") || Object.hasOwn(node, key)) return key;
+  const withoutNames = (path: string) => path.replace(/\{[^}]*\}/g, "{}");
+  return Object.keys(node).find((other) => withoutNames(other) === withoutNames(key)) ?? key;
 }
 
 /** An assignment would lose the key `__proto__`. */

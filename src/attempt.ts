@@ -12,17 +12,19 @@ export interface Connection {
   fetch: typeof globalThis.fetch | undefined;
 }
 
-/** Makes a request of this and hands it to `fetch`. */
+/** Makes a request, and gives it back as the response to itself. */
 export type Send = (init: {
   baseUrl: string;
   headers: { Authorization: string };
-  redirect: "manual";
-  signal: AbortSignal;
-  fetch: (request: Request) => Promise<Response>;
-}) => Promise<unknown>;
+}) => Promise<{ response: unknown }>;
 
-/** Stands in for `Request`, which costs more than the rest of a call and can lose its signal. */
+/**
+ * Stands in for `Request`, which costs more than the rest of a call and can lose its signal, and
+ * then for an empty `Response`, since what makes the requests does not send them.
+ */
 export class RequestRecord {
+  readonly status = 204;
+  readonly headers: Map<string, string> = new Map();
   readonly url: string;
   readonly init: RequestInit;
   constructor(url: string, init: RequestInit) {
@@ -48,27 +50,30 @@ export function attempt(
   return within({ ...limits, onTimeout }, async (signal) => {
     const baseUrl = connection.baseUrl();
     const key = await connection.apiKey();
-    // The limits may have ended this while the key was asked for; then nothing may be sent.
-    signal.throwIfAborted();
     const headers = { Authorization: `Bearer ${key}` };
     const redact = redactor(key);
-    let answer: Answer | undefined;
-    const exchange = async (request: Request) => {
-      const { url, init } = request as unknown as RequestRecord;
+    let isConnected = false;
+    const exchange = async (): Promise<Answer> => {
+      const { url, init } = (await send({ baseUrl, headers })).response as RequestRecord;
+      // The limits may have ended this while the key was asked for; then nothing may be sent.
+      signal.throwIfAborted();
       const fetch = connection.fetch ?? globalThis.fetch;
       mayHaveCreatedTask = call.method === "POST";
-      answer = await readAnswer(await fetch(url, init), signal);
-      return new Response(null, { status: 204 });
+      // Without keepalive, Bun takes a new connection and does not send a POST again by itself.
+      const own: RequestInit = { redirect: "manual", keepalive: false, signal };
+      const response = await fetch(url, { ...init, ...own });
+      isConnected = true;
+      return readAnswer(response, signal);
     };
-    try {
-      await send({ baseUrl, headers, redirect: "manual", signal, fetch: exchange });
-    } catch (error) {
-      const reasons = causesOf(error).map((cause) => cause.message || cause.name);
-      throw new ConnectionError(redact(`${name} got no whole answer: ${reasons.join(": ")}`), {
-        mayHaveCreatedTask: mayHaveCreatedTask && !neverConnected(error),
+    const answer = await exchange().catch((error: unknown) => {
+      const isUnsent = !isConnected && neverConnected(error);
+      const reasons = causesOf(error).map(({ message, errors, name }) => message || errors || name);
+      const reason = reasons.join(": ") || "it failed with something that is no error";
+      throw new ConnectionError(redact(`${name} got no whole answer: ${reason}`), {
+        mayHaveCreatedTask: mayHaveCreatedTask && !isUnsent,
         cause: redactCause(error, redact),
       });
-    }
-    return toTask(call, answer as unknown as Answer, redact);
+    });
+    return toTask(call, answer, redact);
   });
 }

@@ -27,8 +27,7 @@ function cleanKey(given: unknown): string {
     new ConfigurationError(
       `The API key ${why}. Give the gateway's key as the option apiKey or as KLING_API_KEY.`,
     );
-  if (given === undefined || given === null) throw refuse("is missing");
-  if (typeof given !== "string") throw refuse("is not a string");
+  if (typeof given !== "string") throw refuse("is missing, or is no string");
   const key = given.trim().replace(/^bearer(?:\s+|$)/i, "");
   if (key === "") throw refuse("is empty");
   if (/^\{\{.*\}\}$/.test(key)) throw refuse("is the placeholder of the documentation");
@@ -53,7 +52,7 @@ function cleanBaseUrl(given: unknown): string {
   if (url.search) throw refuse("has a query");
   if (url.hash) throw refuse("has a fragment");
   const path = url.pathname.replace(/\/+$/, "");
-  const extra = /\/(?:v1|kling|lip-sync)$/i.exec(path)?.[0];
+  const extra = /\/(?:v1|kling|videos|lip-sync)$/i.exec(path)?.[0];
   if (extra) throw refuse(`ends in ${extra}, and the path /kling/v1/… is added to it`);
   return url.origin + path;
 }

@@ -2,7 +2,7 @@ import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
 import { attempt, RequestRecord, type Send } from "./attempt.js";
 import { type ApiKey, apiKeySource, baseUrlSource } from "./auth.js";
-import { type LipSyncRequest, serialize, toBody, toPathSegment } from "./request.js";
+import { type LipSyncRequest, toBody, toPathSegment } from "./request.js";
 import type { Call } from "./response.js";
 import { retry } from "./retry.js";
 import type { LipSyncTask, SucceededLipSyncTask } from "./task.js";
@@ -21,11 +21,14 @@ export interface LipSyncClientOptions {
    * Default: the environment variable `KLING_BASE_URL`, read at each attempt.
    */
   baseUrl?: string | undefined;
-  /** A `fetch` of your own, called with a URL and an init; default `globalThis.fetch`. */
+  /**
+   * A `fetch` of your own, called with a URL and an init; default `globalThis.fetch`. It must not
+   * repeat a request by itself: a POST that is sent twice may be billed twice.
+   */
   fetch?: typeof globalThis.fetch | undefined;
   /**
-   * The longest that one attempt may take, from asking for the key to the end of the answer's body;
-   * default 60_000. `Infinity` is no limit.
+   * The longest that one attempt may take, from asking for the key to the end of the answer's body,
+   * in milliseconds; default 60_000. `Infinity` is no limit.
    */
   timeoutMs?: number | undefined;
   /** How often a failed attempt is repeated where that is safe; default 2. */
@@ -98,7 +101,10 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   };
   const timeoutMs = limitOf("timeoutMs", options.timeoutMs, 60_000);
   const maxRetries = limitOf("maxRetries", options.maxRetries, 2);
-  const http = createClient<paths>({ Request: RequestRecord as unknown as typeof Request });
+  const http = createClient<paths>({
+    Request: RequestRecord as unknown as typeof Request,
+    fetch: (record: unknown) => Promise.resolve(record as Response),
+  });
 
   async function request(call: Call, send: Send, options: RequestOptions): Promise<LipSyncTask> {
     const { signal } = options;
@@ -120,8 +126,10 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     async create(lipSync, options = {}) {
       const body = toBody(lipSync);
       // Written once, so that every attempt sends the same.
-      const text = serialize(body);
-      const send: Send = (init) => http.POST(PATH, { ...init, body, bodySerializer: () => text });
+      const json = JSON.stringify(body);
+      // A text is sent again by Deno itself where a connection breaks; a Blob is not.
+      const bodySerializer = () => ("Deno" in globalThis ? new Blob([json]) : json);
+      const send: Send = (init) => http.POST(PATH, { ...init, body, bodySerializer });
       return request({ method: "POST", path: PATH }, send, options);
     },
     get,

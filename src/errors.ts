@@ -46,8 +46,9 @@ export class ApiError extends LipSyncError {
   readonly code: number | string | undefined;
   /** The answer's `request_id`, else its `x-request-id` header: what a gateway asks for. */
   readonly requestId: string | undefined;
+  /** The headers of the answer. */
   readonly headers: Headers;
-  /** The text of the answer; of one that is too large, the first 65,536 characters. */
+  /** The text of the answer; of one that is too large, the first 60 KiB or so. */
   readonly body: string;
 
   constructor(
@@ -89,6 +90,7 @@ export class TaskFailedError extends LipSyncError {
  */
 export class TaskTimeoutError extends LipSyncError {
   override readonly name = "TaskTimeoutError";
+  /** The id that `wait` was called with. */
   readonly taskId: string;
   /** The task as it was last answered; absent if no poll was. */
   readonly task: LipSyncTask | undefined;
@@ -102,12 +104,20 @@ export class TaskTimeoutError extends LipSyncError {
   }
 }
 
-/** An error and what caused it, as far down as a log needs; a circle ends, too. */
-export function causesOf(error: unknown): Error[] {
-  const causes: Error[] = [];
-  while (error instanceof Error && causes.length < 5) {
-    causes.push(error);
-    error = error.cause;
+const WORDS = ["name", "message", "stack", "code", "syscall", "errors"] as const;
+
+/** What an error and its causes say, as texts; one that cannot be read ends the list. */
+export function causesOf(error: unknown): Record<(typeof WORDS)[number], string>[] {
+  const causes: ReturnType<typeof causesOf> = [];
+  try {
+    for (let next = error; next instanceof Error && causes.length < 5; next = next.cause) {
+      const said = next as unknown as Record<string, unknown>;
+      // In an array, undefined and null are the empty text.
+      const texts = WORDS.map((word) => [word, [said[word]].join()]);
+      causes.push(Object.fromEntries(texts) as (typeof causes)[number]);
+    }
+  } catch {
+    // A getter threw, or what it gave is no text.
   }
   return causes;
 }

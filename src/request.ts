@@ -41,6 +41,7 @@ export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
 /** What `create` sends, spelled as on the wire: one video, one mode, and the fields of that mode. */
 export interface LipSyncRequest {
+  /** Which video, and what it says. */
   input: VideoSource & (TextToVideo | AudioToVideo);
   /**
    * An http(s) URL of yours to which the bare task is posted on every change of status, possibly
@@ -51,24 +52,25 @@ export interface LipSyncRequest {
 }
 
 /**
- * The body to send: a checked copy of what the caller gave, blank video fields left out. What only
- * the server can judge, such as an unknown mode or field, passes.
+ * The body to send, checked as it will be on the wire, blank video fields left out. What only the
+ * server can judge, such as an unknown mode or field, passes.
  */
 export function toBody(request: unknown): GeneratedBody {
-  if (!isRecord(request) || !isRecord(request["input"])) {
+  const body = toJson(request);
+  const input = isRecord(body) ? body["input"] : undefined;
+  if (!isRecord(input)) {
     throw new InvalidRequestError("The request has no `input` object.", "input");
   }
-  const input = { ...request["input"] };
   settleVideoSource(input);
   requireString(input, "mode");
   for (const field of fieldsOf(input)) requireString(input, field);
-  return { ...request, input } as unknown as GeneratedBody;
+  return body as GeneratedBody;
 }
 
-/** The body as JSON; what JSON cannot hold is refused. */
-export function serialize(body: GeneratedBody): string {
+/** A copy by way of JSON: what the wire will hold, whatever getters and toJSON do. */
+function toJson(request: unknown): unknown {
   try {
-    return JSON.stringify(body);
+    return JSON.parse(JSON.stringify(request) || "null");
   } catch (error) {
     throw new InvalidRequestError(`The request is not JSON: ${String(error)}`, "input");
   }

@@ -4,7 +4,6 @@ import { isRecord, isTask, type LipSyncTask, parseJson, textOf } from "./task.js
 import { onAbort } from "./time.js";
 
 const LARGEST_BODY_BYTES = 2 ** 20;
-const LONGEST_EXCERPT = 2 ** 16;
 
 /** A whole answer, or its first 1 MiB. */
 export interface Answer {
@@ -47,30 +46,40 @@ export interface Call {
 
 /** The task in the answer; the key is out of all that is kept. */
 export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask {
-  const { status } = answer;
-  // Cut after the key is out, so that no part of it stays at the cut.
-  const body = redact(answer.text).slice(0, answer.isTooLarge ? LONGEST_EXCERPT : undefined);
-  const json = answer.isTooLarge ? undefined : parseJson(body);
+  const { status, text, isTooLarge } = answer;
+  // The end of a text that was cut may hold a part of the key.
+  const body = isTooLarge ? redact(text.slice(0, 2 ** 16)).slice(0, -(2 ** 12)) : redact(text);
+  const json = isTooLarge ? undefined : parseJson(text);
   const envelope = isRecord(json) ? json : {};
-  const code = codeOf(envelope);
   const { data } = envelope;
-  if (isSuccess(status) && code === 0 && isTask(data)) return data;
+  const code = codeOf(envelope);
+  if (isSuccess(status) && code === 0 && isTask(data)) return redactTask(data, body);
 
   const headers = new Headers();
   for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
-  const requestId = textOf(envelope["request_id"]) ?? headers.get("x-request-id") ?? undefined;
+  const requestId = redact(textOf(envelope["request_id"]) ?? headers.get("x-request-id") ?? "");
   const says = [`${call.method} ${call.path} answered ${status}`];
   if (code !== undefined) says.push(`code ${code}`);
-  if (requestId !== undefined) says.push(`request id ${requestId}`);
+  if (requestId !== "") says.push(`request id ${requestId}`);
   const reason = inOneLine(reasonOf(answer, headers, json) ?? body);
+  // A word inside a gateway's own envelope does not make it certain.
+  const isRefused = wasRefused(status, codeOf({ code: envelope["code"] })) && !isTask(data);
   throw new ApiError(redact(`${says.join(", ")}: ${reason || "the answer is empty."}`), {
     status,
-    code,
-    requestId,
+    code: typeof code === "string" ? redact(code) : code,
+    requestId: textOf(requestId),
     headers,
     body,
-    mayHaveCreatedTask: call.method === "POST" && !wasRefused(status, code),
+    mayHaveCreatedTask: call.method === "POST" && !isRefused,
   });
+}
+
+/** The task as the redacted body has it, unless the key looks like a part of what we go on with. */
+function redactTask(task: LipSyncTask, body: string): LipSyncTask {
+  const json = parseJson(body);
+  const clean = isRecord(json) ? json["data"] : undefined;
+  if (!isTask(clean) || clean.task_status !== task.task_status) return task;
+  return clean.task_id === task.task_id ? clean : task;
 }
 
 export function isSuccess(status: number): boolean {

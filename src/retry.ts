@@ -26,6 +26,7 @@ export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): 
   if (error instanceof ConnectionError) return !isBilled || !error.mayHaveCreatedTask;
   if (!(error instanceof ApiError)) return false;
   const { status, code } = error;
+  if (isBilled && error.mayHaveCreatedTask) return false;
   // Too many requests, or more at once than the resource pack allows: refused, but not for long.
   if ((code === 1302 || code === 1303) && (status === 429 || isSuccess(status))) return true;
   // Any other code says why it was refused, and that does not pass (in arrears, used up, …).
@@ -35,24 +36,27 @@ export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): 
 
 /** The pause that a failed answer asks for, given in seconds or as a date. */
 export function retryAfterMs(error: unknown): number | undefined {
-  const value = error instanceof ApiError ? error.headers.get("retry-after") : undefined;
-  if (!value) return undefined;
+  const value = (error instanceof ApiError && error.headers.get("retry-after")) || "";
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   // Date.parse takes almost anything for a date, so ask for the form that HTTP has.
   const date = /^[a-z]{3,9}, .+ GMT$/i.test(value) ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
-// Node's words, and Bun's for the first.
+// Node's words, and those of an older Bun for the first.
 const NEVER_CONNECTED =
   /^(?:ECONNREFUSED|ConnectionRefused|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT)$/;
 
 /** Whether a failed fetch certainly never reached the server; where a runtime does not say, no. */
 export function neverConnected(error: unknown): boolean {
-  return causesOf(error).some((cause) => {
-    const { code, syscall } = cause as { code?: unknown; syscall?: unknown };
-    if (syscall === "connect" || syscall === "getaddrinfo") return true;
-    // Deno says it in words only.
-    return NEVER_CONNECTED.test(String(code)) || cause.message.includes("client error (Connect)");
-  });
+  return causesOf(error).some(
+    ({ code, syscall, errors, message }) =>
+      syscall === "connect" ||
+      syscall === "getaddrinfo" ||
+      NEVER_CONNECTED.test(code) ||
+      // Node, where a name has several addresses: all failed, and the whole has a code of its own.
+      (errors !== "" && code !== "") ||
+      // Deno says it in words only.
+      message.includes("client error (Connect)"),
+  );
 }

@@ -24,22 +24,15 @@ export interface SucceededLipSyncTask extends LipSyncTask {
 
 /** What a task must have for us to go on with it: an id to ask for, and a status. */
 export function isTask(value: unknown): value is LipSyncTask {
-  return (
-    isRecord(value) &&
-    textOf(value["task_id"]) !== undefined &&
-    typeof value["task_status"] === "string"
-  );
+  const { task_id: id, task_status: status } = isRecord(value) ? value : {};
+  return textOf(id) !== undefined && typeof status === "string";
 }
 
 export function isSucceeded(task: LipSyncTask): task is SucceededLipSyncTask {
   const result: unknown = task.task_result;
   const videos = isRecord(result) ? result["videos"] : undefined;
-  return (
-    task.task_status === "succeed" &&
-    Array.isArray(videos) &&
-    videos.length > 0 &&
-    videos.every((video) => isRecord(video) && textOf(video["url"]) !== undefined)
-  );
+  if (task.task_status !== "succeed" || !Array.isArray(videos) || videos.length === 0) return false;
+  return videos.every((video) => isRecord(video) && textOf(video["url"]) !== undefined);
 }
 
 /** An object with keys; an array is not one. */

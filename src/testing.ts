@@ -12,6 +12,7 @@ export interface FakeGatewayOptions {
 
 /** What the fake gateway was asked. */
 export interface ReceivedRequest {
+  /** Such as `"POST"`. */
   method: string;
   /** The path with its query, percent-encoded as it came. */
   path: string;
@@ -24,7 +25,9 @@ export interface ReceivedRequest {
  * It costs nothing, needs no network and runs wherever `fetch` does.
  */
 export interface FakeGateway {
+  /** An origin that leads nowhere; the client's option of the same name. */
   baseUrl: string;
+  /** The key that it accepts; the client's option of the same name. */
   apiKey: string;
   /** Answers as the gateway does, whatever the origin. */
   fetch: typeof globalThis.fetch;
@@ -124,11 +127,13 @@ function problemOf(body: unknown): string | undefined {
   if (!isRecord(input)) return "input is missing";
   const has = (field: string) => typeof input[field] === "string" && input[field].trim() !== "";
   if (has("video_id") === has("video_url")) return "give either video_id or video_url";
-  const needed = {
-    text2video: ["text", "voice_id", "voice_language"],
-    audio2video: ["audio_type", `audio_${String(input["audio_type"])}`],
-  }[String(input["mode"])];
-  if (!needed) return "mode is neither text2video nor audio2video";
+  const { mode, audio_type: audioType } = input;
+  const isText = mode === "text2video";
+  if (!isText && mode !== "audio2video") return "mode is neither text2video nor audio2video";
+  if (!isText && audioType !== "file" && audioType !== "url") {
+    return "audio_type is neither file nor url";
+  }
+  const needed = isText ? ["text", "voice_id", "voice_language"] : [`audio_${String(audioType)}`];
   const missing = needed.find((field) => !has(field));
   return missing && `${missing} is missing`;
 }

@@ -32,8 +32,8 @@ export function within<T>(limits: Limits, work: (signal: AbortSignal) => Promise
     const expire = () => {
       cancel(onTimeout());
     };
-    const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(expire, timeoutMs);
     const unlisten = onAbort(signal, cancel);
+    const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(expire, timeoutMs);
     work(controller.signal).finally(stop).then(resolve, reject);
   });
 }
@@ -71,6 +71,9 @@ const callbacksOf = new WeakMap<AbortSignal, Set<OnAbort>>();
  */
 export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () => void {
   if (!signal) return () => undefined;
+  if (typeof signal.addEventListener !== "function") {
+    throw new ConfigurationError("The option signal is not an AbortSignal.");
+  }
   const callbacks = callbacksOf.get(signal) ?? new Set();
   callbacksOf.set(signal, callbacks.add(callback));
   signal.addEventListener("abort", notify, { once: true });

@@ -11,7 +11,7 @@ export interface WaitOptions {
   intervalMs?: number | undefined;
   /** The whole wait, a hanging poll included; default 1_800_000, half an hour. */
   timeoutMs?: number | undefined;
-  /** Called once for every answered poll; what it throws ends the wait. */
+  /** Called once for every answered poll, and awaited; what it throws ends the wait. */
   onUpdate?: ((task: LipSyncTask) => void) | undefined;
 }
 
@@ -37,7 +37,7 @@ export function waitForTask(
       }
       signal.throwIfAborted();
       if (last && !problem) {
-        onUpdate?.(last);
+        await (onUpdate?.(last) as unknown);
         if (isSucceeded(last)) return last;
         if (last.task_status === "failed") throw new TaskFailedError(last);
       }

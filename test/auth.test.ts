@@ -51,8 +51,8 @@ describe("the key", () => {
     ["sk-abc\ndef", "character that an HTTP header cannot hold"],
     ["sk-密钥", "character that an HTTP header cannot hold"],
     ["sk abc", "character that an HTTP header cannot hold"],
-    [5, "is not a string"],
-    [null, "is missing"],
+    [5, "is missing, or is no string"],
+    [null, "is missing, or is no string"],
   ])("%j is refused at construction, and both ways to give one are named", async (key, why) => {
     const error = await errorOf(() =>
       createLipSyncClient({ apiKey: key as string, baseUrl, fetch }),
@@ -129,6 +129,7 @@ describe("the base URL", () => {
     ["https://gateway.example/V1/", "ends in /V1"],
     ["https://gateway.example/kling/", "ends in /kling"],
     ["https://gateway.example/kling/v1", "ends in /v1"],
+    ["https://gateway.example/kling/v1/videos", "ends in /videos"],
     ["https://gateway.example/kling/v1/videos/lip-sync", "ends in /lip-sync"],
     ["https://gateway.example/?key=sk-abc", "has a query"],
     ["https://gateway.example/#top", "has a fragment"],

@@ -78,6 +78,70 @@ describe("create", () => {
     expect(bodies).toEqual([request]);
   });
 
+  it("is a Blob in Deno, which would send a text again by itself", async () => {
+    vi.stubGlobal("Deno", {});
+    const gateway = createFakeGateway();
+    const bodies: unknown[] = [];
+    const own = createLipSyncClient({
+      ...gateway,
+      fetch: (url, init) => {
+        bodies.push(init?.body);
+        return gateway.fetch(url, init);
+      },
+    });
+    await own.create(request);
+    vi.unstubAllGlobals();
+    expect(bodies[0]).toBeInstanceOf(Blob);
+    expect(gateway.received[0]?.body).toEqual(request);
+  });
+
+  it.each([
+    ["429 without a code", 429, {}],
+    ["1302 in a 200", 200, { code: 1302 }],
+    ["code 0 at 400", 400, { code: 0 }],
+  ])("is not repeated where a task came with a refusal: %s", async (_, status, body) => {
+    nock(origin)
+      .post(path)
+      .reply(status, { ...body, data: submitted.data });
+    const error = await failure(client.create(request, { maxRetries: 2 }));
+    expect(error.mayHaveCreatedTask).toBe(true);
+    expect(error.body).toContain(submitted.data.task_id);
+  });
+
+  it("is not certain to be refused by a code that stands in a gateway's own envelope", async () => {
+    nock(origin)
+      .post(path)
+      .reply(503, { error: { code: 1102 } });
+    const error = await failure(client.create(request));
+    expect(error).toMatchObject({ code: 1102, mayHaveCreatedTask: true });
+  });
+
+  it("is not repeated where the connection breaks after the headers, whatever it says", async () => {
+    let posts = 0;
+    const refused = Object.assign(new Error("x"), { code: "ECONNREFUSED", syscall: "connect" });
+    const own = createLipSyncClient({
+      baseUrl: origin,
+      apiKey,
+      fetch: () => {
+        posts += 1;
+        return Promise.resolve(
+          new Response(
+            new ReadableStream({
+              start(controller) {
+                controller.error(refused);
+              },
+            }),
+          ),
+        );
+      },
+    });
+    await expect(own.create(request)).rejects.toMatchObject({
+      name: "ConnectionError",
+      mayHaveCreatedTask: true,
+    });
+    expect(posts).toBe(1);
+  });
+
   it("keeps what is unknown in the answer", async () => {
     const data = { ...submitted.data, task_status: "queued", position: 3 };
     nock(origin)
@@ -242,7 +306,7 @@ describe("an answer that is not success is an ApiError that says so", () => {
 });
 
 describe("a connection that fails is a ConnectionError", () => {
-  it("with the reason in its message and the fetch's own error as its cause", async () => {
+  it("with the reason in its message and what the fetch said in its cause", async () => {
     const boom = new TypeError("fetch failed", { cause: new Error("read ECONNRESET") });
     const own = createLipSyncClient({ baseUrl: origin, apiKey, fetch: () => Promise.reject(boom) });
     const error: unknown = await own.create(request).catch((error: unknown) => error);
@@ -251,7 +315,11 @@ describe("a connection that fails is a ConnectionError", () => {
       message: `POST ${path} got no whole answer: fetch failed: read ECONNRESET`,
       mayHaveCreatedTask: true,
     });
-    expect((error as ConnectionError).cause).toBe(boom);
+    expect((error as ConnectionError).cause).toMatchObject({
+      name: "TypeError",
+      message: "fetch failed",
+      cause: { message: "read ECONNRESET" },
+    });
   });
 
   it("also where the fetch throws at once, or something that is no error", async () => {
@@ -264,7 +332,15 @@ describe("a connection that fails is a ConnectionError", () => {
         throw Object.create(null) as Error;
       },
     });
-    await expect(own.get("t")).rejects.toBeInstanceOf(ConnectionError);
+    await expect(own.get("t")).rejects.toThrow(
+      "got no whole answer: it failed with something that is no error",
+    );
+    for (const value of [undefined, null, 0, ""]) {
+      // eslint would have an Error here, too.
+      const fetch = () => Promise.reject<Response>(value);
+      const falsy = createLipSyncClient({ baseUrl: origin, apiKey, maxRetries: 0, fetch });
+      await expect(falsy.get("t")).rejects.toBeInstanceOf(ConnectionError);
+    }
   });
 });
 

@@ -328,7 +328,13 @@ describe.each(statuses)("an answer with status %i", (status) => {
     const says = isBare
       ? { requestId: "request-of-the-header" }
       : { requestId: "request-1", code: 0 };
-    expect(outcome).toEqual({ code: undefined, ...expected(method, { status, ...says }) });
+    // A task in it speaks against a refusal, at whatever status.
+    const mayHaveCreatedTask = method === "create" && !(isBare && status === 304);
+    expect(outcome).toEqual({
+      code: undefined,
+      ...expected(method, { status, ...says }),
+      mayHaveCreatedTask,
+    });
     expect(place.received).toHaveLength(outcome.attempts);
   });
 });
@@ -778,7 +784,7 @@ describe("a large answer", () => {
         expect(socket.bytesWritten).toBeLessThan(20 * mebibyte);
       }
       expect(memoryUsed() - before).toBeLessThan(20 * mebibyte);
-      expect((value as ApiError).body).toHaveLength(2 ** 16);
+      expect((value as ApiError).body).toHaveLength(2 ** 16 - 2 ** 12);
       expect((value as ApiError).message.length).toBeLessThan(1000);
     }
   });

@@ -165,9 +165,14 @@ describe("npm run generate", () => {
   it.concurrent.each<[string, Record<string, string>, RegExp[]]>([
     [
       "an overlay that is stale",
-      { "page.yaml": published.replace("title: ''", "title: 对口型") },
+      {
+        "fixes.yaml":
+          "overlay: 1.1.0\nactions:\n" +
+          "  - { x-id: info.title, target: $.info, x-was: { title: '' }, update: { title: 可灵 } }\n",
+        "page.yaml": "openapi: 3.0.1\ninfo: { title: 对口型 }\n",
+      },
       [
-        /^1 action of the overlay no longer fit the document\.\n/,
+        /^1 action of the overlay no longer fits the document\.\n/,
         /^- info\.title$/m,
         /^ {4}place: {4}\$\.info$/m,
         /^ {4}expected: "title": ""$/m,
@@ -191,7 +196,8 @@ describe("npm run generate", () => {
       const at = await folder(files);
       const out = await folder({ "schema.ts": "as it was" });
       const before = await contents(out);
-      const args = ["--spec", "page.yaml", "--overlay", overlay, "--out", out];
+      const by = "fixes.yaml" in files ? "fixes.yaml" : overlay;
+      const args = ["--spec", "page.yaml", "--overlay", by, "--out", out];
       const { exitCode, stdout, stderr } = await cli(args, at);
       expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
       for (const message of messages) expect(stderr).toMatch(message);

@@ -211,6 +211,15 @@ describe("the request", () => {
     },
   );
 
+  it("is judged by what its JSON is, getters and toJSON included", async () => {
+    const both = { video_id: "v", video_url: "u", ...text };
+    const sly = { ...both, toJSON: () => ({ video_id: "v", ...text }) };
+    await expect(sent({ input: sly })).resolves.toEqual({ input: { video_id: "v", ...text } });
+    const hidden = { video_id: "v", ...text, toJSON: () => both };
+    expect((await refusal({ input: hidden })).field).toBe("input.video_url");
+    expect((await refusal({ toJSON: () => undefined })).field).toBe("input");
+  });
+
   it("that is not JSON is refused", async () => {
     const circle: Record<string, unknown> = { video_id: "v", ...text };
     circle["self"] = circle;

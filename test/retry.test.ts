@@ -42,6 +42,18 @@ describe("mayRepeat", () => {
       { free: true, billed: false },
     ],
     ["a connection never made", new ConnectionError(""), { free: true, billed: true }],
+    [
+      "1302 beside a task",
+      new ApiError("", {
+        status: 200,
+        code: 1302,
+        requestId: undefined,
+        headers: new Headers(),
+        body: "",
+        mayHaveCreatedTask: true,
+      }),
+      { free: true, billed: false },
+    ],
     ["another error", new LipSyncError(""), { free: false, billed: false }],
     ["no error", undefined, { free: false, billed: false }],
   ])("%s", (_, error, { free, billed }) => {
@@ -85,7 +97,9 @@ describe("neverConnected", () => {
     ["refused", failed({ code: "ECONNREFUSED", syscall: "connect" }), true],
     ["unreachable", failed({ code: "ENETUNREACH", syscall: "connect" }), true],
     ["an unknown name", failed({ code: "ENOTFOUND", syscall: "getaddrinfo" }), true],
-    ["all addresses refused", failed({ code: "ECONNREFUSED", errors: [] }), true],
+    ["all addresses unreachable", failed({ code: "ENETUNREACH", errors: [new Error("x")] }), true],
+    ["several errors without a code", failed({ errors: [new Error("x")] }), false],
+    ["no several errors", failed({ code: "ETIMEDOUT", errors: [] }), false],
     ["a connect timeout", failed({ code: "UND_ERR_CONNECT_TIMEOUT" }), true],
     ["Bun's refused", Object.assign(new Error("x"), { code: "ConnectionRefused" }), true],
     ["Deno's", new TypeError("error sending request: client error (Connect): refused"), true],
@@ -94,6 +108,15 @@ describe("neverConnected", () => {
     ["a failed handshake", failed({ code: "DEPTH_ZERO_SELF_SIGNED_CERT" }), false],
     ["a browser's", new TypeError("Failed to fetch"), false],
     ["no error", { code: "ECONNREFUSED" }, false],
+    [
+      "an error that cannot be read",
+      Object.defineProperty(new Error("x"), "code", {
+        get: () => {
+          throw new Error("no");
+        },
+      }),
+      false,
+    ],
   ])("%s", (_, error, expected) => {
     expect(neverConnected(error)).toBe(expected);
   });

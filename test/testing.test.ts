@@ -75,6 +75,7 @@ describe("createFakeGateway", () => {
     ["both videos", { input: { ...request.input, video_id: "v" } }],
     ["no mode", { input: { video_url: "u" } }],
     ["no audio_type", { input: { video_url: "u", mode: "audio2video" } }],
+    ["a mode that is a property of every object", { input: { video_url: "u", mode: "toString" } }],
     ["no audio_url", { input: { ...request.input, audio_url: undefined } }],
     ["no text", { input: { video_url: "u", mode: "text2video", voice_id: "v" } }],
   ])("refuses a request with %s", async (_, body) => {

@@ -1,5 +1,6 @@
 import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ConfigurationError } from "../src/index.js";
 import { delay, onAbort, within } from "../src/time.js";
 
 beforeEach(() => {
@@ -67,6 +68,18 @@ describe("within", () => {
     finish("done");
     await expect(ended).resolves.toBe("done");
   });
+});
+
+describe("a signal that is none", () => {
+  it.each([[new AbortController()], [{}], ["signal"]])(
+    "is refused, and no timer runs: %j",
+    async (wrong) => {
+      const signal = wrong as unknown as AbortSignal;
+      const limits = { signal, timeoutMs: 1000, onTimeout: () => "too late" };
+      await expect(within(limits, () => Promise.resolve(1))).rejects.toThrow(ConfigurationError);
+      expect(vi.getTimerCount()).toBe(0);
+    },
+  );
 });
 
 describe("delay", () => {

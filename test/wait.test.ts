@@ -94,6 +94,12 @@ describe("polling", () => {
     await expect(ended).rejects.toBe(boom);
   });
 
+  it("waits for an onUpdate that is async, and ends with its rejection", async () => {
+    const boom = new Error("database is down");
+    const ended = setUp().wait({ onUpdate: () => Promise.reject(boom) as unknown as undefined });
+    await expect(ended).rejects.toBe(boom);
+  });
+
   it("goes on while the status is unknown, or succeed without a usable video", async () => {
     const { wait, gateway, polledAt } = setUp({ polls: 0 });
     const videos = [[], {}, [null], [{}], [{ url: "" }], [{ url: "a" }, { url: 5 }]];

@@ -1,0 +1,16 @@
+// Usage: node browser.js PLAYWRIGHT-FOLDER CHROMIUM PAGE-URL
+import { createRequire } from "node:module";
+
+const [, , library, executablePath, url] = process.argv;
+const { chromium } = createRequire(import.meta.url)(library);
+// It has no business with the network beyond this machine.
+const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync"];
+const browser = await chromium.launch({ executablePath, args });
+try {
+  const page = await browser.newPage();
+  await page.goto(url);
+  const places = JSON.parse(process.env.SCENARIO);
+  console.log(JSON.stringify(await page.evaluate((given) => runScenario(given), places)));
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,4 @@
+import * as library from "kling-lip-sync";
+import { scenario } from "./scenario.js";
+
+globalThis.runScenario = (places) => scenario(library, places);
