@@ -37,6 +37,9 @@ describe("the key", () => {
     ["bearer   sk-abcdef", "Bearer sk-abcdef"],
     ["  sk-abcdef\n", "Bearer sk-abcdef"],
     ["bearer-sk-abcdef", "Bearer bearer-sk-abcdef"],
+    ["sk-bearer", "Bearer sk-bearer"],
+    ["{{sk}}-abcdef", "Bearer {{sk}}-abcdef"],
+    ["sk-{{abcdef}}", "Bearer sk-{{abcdef}}"],
   ])("%j is sent as %j", async (apiKey, authorization) => {
     await createLipSyncClient({ apiKey, baseUrl, fetch }).get("t");
     expect(seen).toMatchObject([{ authorization }]);
@@ -134,6 +137,9 @@ describe("the base URL", () => {
     ["https://gateway.example/?key=sk-abc", "has a query"],
     ["https://gateway.example/#top", "has a fragment"],
     ["https://user:sk-abc@gateway.example", "holds credentials"],
+    ["https://user@gateway.example", "holds credentials"],
+    ["https://:sk-abc@gateway.example", "holds credentials"],
+    ["ftp://gateway.example/https://", "is not an absolute http(s) URL"],
   ])("%j is refused at construction with the reason", async (given, why) => {
     const error = await errorOf(() =>
       createLipSyncClient({ apiKey: "sk-abcdef", baseUrl: given as string, fetch }),
@@ -155,7 +161,10 @@ describe("the base URL", () => {
     const client = createLipSyncClient({ fetch });
     vi.stubGlobal("process", undefined);
     const error = await client.get("t").catch((error: unknown) => error);
+    vi.stubGlobal("process", {});
+    const other = await client.get("t").catch((error: unknown) => error);
     vi.unstubAllGlobals();
     expect(error).toBeInstanceOf(ConfigurationError);
+    expect(other).toBeInstanceOf(ConfigurationError);
   });
 });

@@ -203,7 +203,10 @@ describe("the request", () => {
   it.each([[undefined], [null], [5], ["input"], [[]], [{}], [{ input: null }], [{ input: [] }]])(
     "%j has no input",
     async (request) => {
-      expect((await refusal(request)).field).toBe("input");
+      expect(await refusal(request)).toMatchObject({
+        field: "input",
+        message: "The request has no `input` object.",
+      });
       compiles((create) => {
         // @ts-expect-error -- no input
         void create({});
@@ -269,6 +272,7 @@ describe("a task id", () => {
         const error: unknown = await call.catch((error: unknown) => error);
         expect(error).toBeInstanceOf(InvalidRequestError);
         expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
+        expect(String(error)).toMatch(/The task id (?:is not a string|is blank|holds half)/);
       }
       expect(gateway.received).toEqual([]);
     },
