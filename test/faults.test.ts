@@ -746,8 +746,12 @@ describe("a large answer", () => {
     const chunk = Buffer.alloc(65_536, "a");
     for (let sent = 0; sent < bytes && !response.destroyed; sent += chunk.length) {
       if (response.write(chunk)) continue;
-      await new Promise((resolve) => {
-        response.once("drain", resolve).once("close", resolve);
+      await new Promise<void>((resolve) => {
+        const goOn = () => {
+          response.off("drain", goOn).off("close", goOn);
+          resolve();
+        };
+        response.on("drain", goOn).on("close", goOn);
       });
     }
     response.end();
