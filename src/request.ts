@@ -56,11 +56,11 @@ export interface LipSyncRequest {
  * server can judge, such as an unknown mode or field, passes.
  */
 export function toBody(request: unknown): GeneratedBody {
+  // Also as it was given, since JSON has no word for a symbol or NaN.
+  if (isRecord(request) && isRecord(request["input"])) settleVideoSource({ ...request["input"] });
   const body = toJson(request);
   const input = isRecord(body) ? body["input"] : undefined;
-  if (!isRecord(input)) {
-    throw new InvalidRequestError("The request has no `input` object.", "input");
-  }
+  if (!isRecord(input)) throw new InvalidRequestError("The request has no `input`.", "input");
   settleVideoSource(input);
   requireString(input, "mode");
   for (const field of fieldsOf(input)) requireString(input, field);
@@ -79,9 +79,8 @@ function toJson(request: unknown): unknown {
 function fieldsOf({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
   if (mode === "text2video") return ["text", "voice_id", "voice_language"];
   if (mode !== "audio2video") return [];
-  if (audioType === "url") return ["audio_type", "audio_url"];
-  if (audioType === "file") return ["audio_type", "audio_file"];
-  return ["audio_type"];
+  const isKnown = audioType === "url" || audioType === "file";
+  return isKnown ? ["audio_type", `audio_${audioType}`] : ["audio_type"];
 }
 
 /** A task id as a part of the path; refuses what cannot be one. */

@@ -51,8 +51,7 @@ const NEVER_CONNECTED =
 export function neverConnected(error: unknown): boolean {
   return causesOf(error).some(
     ({ code, syscall, errors, message }) =>
-      syscall === "connect" ||
-      syscall === "getaddrinfo" ||
+      /^(?:connect|getaddrinfo)$/.test(syscall) ||
       NEVER_CONNECTED.test(code) ||
       // Node, where a name has several addresses: all failed, and the whole has a code of its own.
       (errors !== "" && code !== "") ||

@@ -93,6 +93,7 @@ interface Observed {
   thrown: unknown[];
   badKeys: number;
   keysAsked: number;
+  lastKeyAskedAt: number;
   updates: number;
   hasSlowKey: boolean;
   maxRetries: number;
@@ -256,6 +257,11 @@ const FAULTS: Record<string, Fault> = {
       controller.error(new TypeError("terminated", { cause: new Error("other side closed") }));
     });
   }),
+  "a body that breaks off with ECONNREFUSED": halved(UNCERTAIN, (_, controller) => {
+    void Promise.resolve().then(() => {
+      controller.error(fetchFailed("connect", { code: "ECONNREFUSED", syscall: "connect" }));
+    });
+  }),
   "a body that ends early": halved(SENSELESS, (_, controller) => {
     controller.close();
   }),
@@ -312,6 +318,9 @@ const FAULTS: Record<string, Fault> = {
   '429 "1303"': answering(false, TOO_MANY, 429, envelope("1303")),
   "200 1302": answering(false, TOO_MANY, 200, envelope(1302)),
   '200 "1303"': answering(false, TOO_MANY, 200, envelope("1303")),
+  // A word inside of a gateway's own envelope is no refusal by Kling.
+  "200 with 1302 inside of error": answering(true, UNCERTAIN, 200, { error: envelope(1302) }),
+  "500 with 1302 inside of error": answering(true, UNCERTAIN, 500, { error: envelope(1302) }),
   "429 1102": answering(false, REFUSED, 429, envelope(1102)),
   "429 1304": answering(false, REFUSED, 429, envelope(1304)),
   "200 1201": answering(false, REFUSED, 200, envelope(1201)),
@@ -447,6 +456,7 @@ function keyOf(world: World, call: Observed): LipSyncClientOptions["apiKey"] {
   call.hasSlowKey = true;
   return async () => {
     call.keysAsked++;
+    call.lastKeyAskedAt = Date.now();
     await pause(world, chance.below(chance.pick([1, 10, SECOND, 90 * SECOND])));
     if (chance.happens(trouble)) {
       const error = chance.pick<unknown>([new Error("no key"), "no key", null, undefined, 0]);
@@ -494,6 +504,7 @@ function begin(world: World, kind: Kind, taskId: string, text: string): Observed
     thrown: [],
     badKeys: 0,
     keysAsked: 0,
+    lastKeyAskedAt: NaN,
     updates: 0,
     hasSlowKey: false,
     maxRetries: kind === "wait" ? 0 : (maxRetries ?? 2),
@@ -545,6 +556,11 @@ function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+function mustBeUnheard({ signal }: World): void {
+  const { length } = signal ? getEventListeners(signal, "abort") : [];
+  must(length === 0, `${length} listeners are left on the caller's signal`);
+}
+
 /** Lets the virtual clock run until the calls have ended, then until it has run out. */
 async function drive(world: World, calls: Observed[]): Promise<void> {
   const isEveryEnded = () => calls.every(({ outcome }) => outcome !== undefined);
@@ -557,6 +573,7 @@ async function drive(world: World, calls: Observed[]): Promise<void> {
     if (violation) throw violation;
   }
   must(vi.getTimerCount() === world.ownTimers, "a timer is left behind");
+  mustBeUnheard(world);
   const isEveryClosed = () => calls.every(({ openStreams }) => openStreams === 0);
   must(isEveryClosed(), "an answer's body is left open");
   // A slow key or a deaf fetch still ends; nothing may come of it.
@@ -616,10 +633,7 @@ async function act(world: World, start: () => Observed[]): Promise<Observed[]> {
   stopAborting();
   must(vi.getTimerCount() === 0, "a timer is left behind at the end");
   for (const call of calls) check(world, call);
-  if (world.signal) {
-    const { length } = getEventListeners(world.signal, "abort");
-    must(length === 0, `${length} listeners are left on the caller's signal`);
-  }
+  mustBeUnheard(world);
   world.signal = undefined;
   return calls;
 }
@@ -725,6 +739,8 @@ function checkReason({ gateway }: World, call: Observed, reason: unknown): void 
   if (isWithoutRequest) {
     must(reason instanceof ConnectionError && call.hasSlowKey, "an error from nowhere");
     must(!reason.mayHaveCreatedTask, "nothing was sent, but a task may exist");
+    const askedForMs = call.settledAt - call.lastKeyAskedAt;
+    must(askedForMs === call.attemptMs, `the key function's failure is lost: ${reason.message}`);
     return;
   }
   const { verdict, fault, retryAfterMs = 0 } = last;
