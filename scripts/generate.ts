@@ -182,11 +182,23 @@ async function toTypeScript(document: JsonObject, header: string[], file: string
     node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword;
   const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
   const printed = comment + astToString(nodes.filter((node) => !isEmptyRoot(node)));
-  // Two spaces where the printer has four; prettier would add a third to the time.
-  const code = printed.replace(/^(?: {4})+/gm, (margin) => " ".repeat(margin.length / 2));
+  const code = await format(printed);
   const [mistake] = mistakesIn(code, ts);
   if (mistake !== undefined) throw new Error(`${name} cannot be turned into types: ${mistake}`);
   return code;
+}
+
+/** More than some hundred operations take prettier longer than all the rest takes. */
+const LARGEST_FOR_PRETTIER = 400_000;
+
+/** Formats with prettier; of a document of hundreds of operations, only the margin is halved. */
+async function format(code: string): Promise<string> {
+  if (code.length > LARGEST_FOR_PRETTIER) {
+    return code.replace(/^(?: {4})+/gm, (margin) => " ".repeat(margin.length / 2));
+  }
+  const prettier = await import("prettier");
+  const style = await prettier.resolveConfig(path.join(GENERATED, "schema.ts"));
+  return prettier.format(code, { ...style, parser: "typescript" });
 }
 
 /** What generated types need of TypeScript's own; its whole library would take a second to load. */

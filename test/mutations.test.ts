@@ -370,7 +370,7 @@ const passes: [string, Mutation, string[], string[]][] = [
   [
     "states the either/or rule as well",
     set(INPUT, { oneOf: [{ required: ["video_id"] }, { required: ["video_url"] }] }),
-    ["input: ({", "} & ((unknown | unknown) & (unknown | unknown))) & (unknown | unknown);"],
+    ["input: ({", "} & ((unknown | unknown) & (unknown | unknown))) &"],
     ["input: {", "} & ((unknown | unknown) & (unknown | unknown));"],
   ],
   [
