@@ -53,6 +53,11 @@ describe("the README's code", () => {
     expect(gateway.received[0]?.body).toHaveProperty("input.video_url");
   });
 
+  it("prints a video without a key as the block below the installation does it", async () => {
+    const { stdout } = await run(blockAt(1), createFakeGateway());
+    expect(stdout).toBe("processing\nsucceed\nhttps://fake-gateway.invalid/task-1.mp4\n");
+  });
+
   it("tests the reader's code as the block about testing does it", async () => {
     const block = blocks().find((block) => block.includes("kling-lip-sync/testing"));
     const { stderr } = await run(block ?? "", createFakeGateway());

@@ -1,0 +1,5 @@
+// Compiled, not run: a file that becomes CommonJS.
+import { createLipSyncClient } from "kling-lip-sync";
+import { createFakeGateway } from "kling-lip-sync/testing";
+
+export const client = createLipSyncClient(createFakeGateway());
