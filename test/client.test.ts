@@ -261,11 +261,11 @@ describe("an answer that is not success is an ApiError that says so", () => {
     expect(error.headers.get("content-type")).toBe("application/json");
   });
 
-  it("names an HTML page for what it is", async () => {
-    nock(origin).get(`${path}/t`).reply(200, "<!doctype html>", { "content-type": "text/html" });
+  it.each([200, 404])("names an HTML page with %i for what it is", async (status) => {
+    nock(origin).get(`${path}/t`).reply(status, "<!doctype html>", { "content-type": "text/html" });
     const error = await failure(client.get("t"));
     expect(error.message).toBe(
-      `GET ${path}/t answered 200: the answer is not JSON (text/html); does baseUrl name the gateway's origin?`,
+      `GET ${path}/t answered ${status}: the answer is not JSON (text/html); does baseUrl name the gateway's origin?`,
     );
     nock(origin).get(`${path}/t`).reply(200, "hello");
     expect((await failure(client.get("t"))).message).toContain("(no content type)");
