@@ -57,11 +57,10 @@ export function attempt(
       const { url, init } = (await send({ baseUrl, headers })).response as RequestRecord;
       // The limits may have ended this while the key was asked for; then nothing may be sent.
       signal.throwIfAborted();
-      const fetch = connection.fetch ?? globalThis.fetch;
       mayHaveCreatedTask = call.method === "POST";
       // Without keepalive, Bun takes a new connection and does not send a POST again by itself.
       const own: RequestInit = { redirect: "manual", keepalive: false, signal };
-      const response = await fetch(url, { ...init, ...own });
+      const response = await (connection.fetch ?? fetch)(url, { ...init, ...own });
       isConnected = true;
       return readAnswer(response, signal);
     };

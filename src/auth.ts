@@ -44,9 +44,8 @@ function cleanBaseUrl(given: unknown): string {
     );
   if (given === undefined || given === null) throw refuse("is missing");
   const text = typeof given === "string" ? given.trim() : "";
-  const isUrl = /^https?:\/\//i.test(text) && URL.canParse(text);
-  if (!isUrl) throw refuse("is not an absolute http(s) URL");
-  const url = new URL(text);
+  const url = /^https?:\/\//i.test(text) && URL.canParse(text) && new URL(text);
+  if (!url) throw refuse("is not an absolute http(s) URL");
   if (url.username || url.password) throw refuse("holds credentials, which belong in the API key");
   if (url.search) throw refuse("has a query");
   if (url.hash) throw refuse("has a fragment");

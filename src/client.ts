@@ -109,11 +109,9 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   async function request(call: Call, send: Send, options: RequestOptions): Promise<LipSyncTask> {
     const { signal } = options;
     const limits = { signal, timeoutMs: limitOf("timeoutMs", options.timeoutMs, timeoutMs) };
-    return retry(() => attempt(connection, call, send, limits), {
-      isBilled: call.method === "POST",
-      maxRetries: limitOf("maxRetries", options.maxRetries, maxRetries),
-      signal,
-    });
+    const retries = limitOf("maxRetries", options.maxRetries, maxRetries);
+    const repeats = { isBilled: call.method === "POST", maxRetries: retries, signal };
+    return retry(() => attempt(connection, call, send, limits), repeats);
   }
 
   async function get(taskId: string, options: RequestOptions = {}): Promise<LipSyncTask> {

@@ -3,8 +3,16 @@ import { causesOf } from "./errors.js";
 /** Takes the key out of a text. */
 export type Redact = (text: string) => string;
 
-/** Finds the key as it is and as JSON or a URL may spell its characters. */
+let latest: { key: string; redact: Redact } | undefined;
+
+/** The last one is kept, since making it is a good part of what an attempt costs. */
 export function redactor(key: string): Redact {
+  if (latest?.key !== key) latest = { key, redact: makeRedactor(key) };
+  return latest.redact;
+}
+
+/** Finds the key as it is and as JSON or a URL may spell its characters. */
+function makeRedactor(key: string): Redact {
   // Shorter is no key, and would be found in innocent words.
   if (key.length < 6) return (text) => text;
   // How many backslashes are skipped is bounded, and with it the time that a hostile answer takes.

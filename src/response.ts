@@ -53,7 +53,7 @@ export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask 
   const envelope = isRecord(json) ? json : {};
   const { data } = envelope;
   const code = codeOf(envelope);
-  if (isSuccess(status) && code === 0 && isTask(data)) return redactTask(data, body);
+  if (isSuccess(status) && code === 0 && isTask(data)) return redactTask(data, text, body);
 
   const headers = new Headers();
   for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
@@ -75,7 +75,8 @@ export function toTask(call: Call, answer: Answer, redact: Redact): LipSyncTask 
 }
 
 /** The task as the redacted body has it, unless the key looks like a part of what we go on with. */
-function redactTask(task: LipSyncTask, body: string): LipSyncTask {
+function redactTask(task: LipSyncTask, text: string, body: string): LipSyncTask {
+  if (body === text) return task;
   const json = parseJson(body);
   const clean = isRecord(json) ? json["data"] : undefined;
   if (!isTask(clean) || clean.task_status !== task.task_status) return task;

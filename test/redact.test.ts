@@ -20,6 +20,14 @@ describe("a text", () => {
     expect(redact(text)).toBe(redacted);
   });
 
+  it("loses the key that it was made for, whichever came after it", () => {
+    const [one, other] = [redactor("one-key"), redactor("other-key")];
+    for (const again of [one, redactor("one-key")]) {
+      expect(again("one-key other-key")).toBe("*** other-key");
+    }
+    expect(other("one-key other-key")).toBe("one-key ***");
+  });
+
   it("keeps what is too short to be a key", () => {
     expect(redactor("task")("task_id")).toBe("task_id");
   });
