@@ -1,7 +1,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["coverage/", "dist/", "generated/", "test/consumers/"] },
+  { ignores: ["coverage/", "dist/", "generated/", "scripts/bench/peers/", "test/consumers/"] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

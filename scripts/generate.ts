@@ -188,10 +188,10 @@ async function toTypeScript(document: JsonObject, header: string[], file: string
   return code;
 }
 
-/** More than some hundred operations take prettier longer than all the rest takes. */
-const LARGEST_FOR_PRETTIER = 400_000;
+/** More than some dozen operations take prettier longer than all the rest takes. */
+const LARGEST_FOR_PRETTIER = 100_000;
 
-/** Formats with prettier; of a document of hundreds of operations, only the margin is halved. */
+/** Formats with prettier; of a document of a hundred operations, only the margin is halved. */
 async function format(code: string): Promise<string> {
   if (code.length > LARGEST_FOR_PRETTIER) {
     return code.replace(/^(?: {4})+/gm, (margin) => " ".repeat(margin.length / 2));

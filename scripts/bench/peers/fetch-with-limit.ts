@@ -1,0 +1,23 @@
+import { type Connect, KEY, PATH, request, TASK } from "../peer.js";
+
+export const connect: Connect = (baseUrl) => {
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const call = async (path: string, init: RequestInit): Promise<unknown> => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => {
+      controller.abort();
+    }, 60_000);
+    try {
+      const { signal } = controller;
+      const response = await fetch(baseUrl + path, { ...init, headers, signal });
+      if (!response.ok) throw new Error(String(response.status));
+      return await response.json();
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return {
+    create: () => call(PATH, { method: "POST", body: JSON.stringify(request) }),
+    get: () => call(`${PATH}/${TASK}`, { method: "GET" }),
+  };
+};

@@ -1,0 +1,17 @@
+import Replicate from "replicate";
+import type { Prediction } from "replicate";
+import { type Answer, type Connect, KEY, PATH, request, TASK } from "../peer.js";
+
+export const connect: Connect = (baseUrl) => {
+  const client = new Replicate({ auth: KEY, baseUrl });
+  return {
+    create: async () => (await client.request(PATH, { method: "POST", data: request })).json(),
+    get: async () => (await client.request(`${PATH}/${TASK}`, { method: "GET" })).json(),
+    wait: () => client.wait(answer(false) as Prediction, {}),
+  };
+};
+
+export const answer: Answer = (isDone) => ({
+  id: TASK,
+  status: isDone ? "succeeded" : "processing",
+});
