@@ -200,7 +200,7 @@ export function report(figures: Figures, peers: Named[], language: Language): st
         /\{(\S+) (\S+)\}/g,
         (_, figure: string, peer: string) => cell(figure, unit, peer),
       );
-      misses.push(`- **${say(row)}**: ${reason}`.replace(/: (?=\p{Script=Han})/u, "："));
+      misses.push(`- **${say(row)}**${say({ en: ": ", zh: "：" })}${reason}`);
     }
     const times = Number.isNaN(ratio) ? "" : `${ratio.toFixed(2)} ×`;
     const verdict = isMet
