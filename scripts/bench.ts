@@ -1,7 +1,6 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import * as prettier from "prettier";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import * as measure from "./bench/measure.js";
 import { KEY, PATH, request, TASK } from "./bench/peer.js";
@@ -14,7 +13,7 @@ const USAGE = `Usage: npm run bench -- [options]
 Measures what this library costs, beside its parts and beside what others use instead, and prints it
 as Markdown. Takes some ten minutes; the first time, the others are installed.
 
-  --quick       few and short rounds: to see that it works, and what a change does
+  --quick       one short round: to see that it works, not how fast
   --markdown    write it into README.md and README.zh-CN.md
   --help        this text
 `;
@@ -38,6 +37,8 @@ const PEERS = [
 
 /** What these send instead, since they have hosts, paths or keys of their own. */
 const SENDS_ITS_OWN = new Set(["fal", "microfox", "kling-api"]);
+/** What these import cannot be bundled for a browser, or compiled without the types of Node. */
+const NEED_NODE = new Set(["microfox", "kling-api"]);
 const NAMES: string[] = PEERS.map(({ peer }) => peer);
 const PACKAGES: Map<string, string> = new Map(
   PEERS.flatMap((entry) =>
@@ -59,7 +60,7 @@ const FULL = {
   ms: 400,
   imports: 7,
   operations: [10, 100, 1000],
-  counted: NAMES,
+  counted: NAMES.filter((peer) => !NEED_NODE.has(peer)),
   tasks: TASKS_S,
 };
 const QUICK = {
@@ -151,7 +152,7 @@ async function measureAll(
 
   // What is the same in each round.
   for (const [peer, place] of places) {
-    add(peer, { bundle: await measure.bundleBytes(place) });
+    if (!NEED_NODE.has(peer)) add(peer, { bundle: await measure.bundleBytes(place) });
     if (PACKAGES.has(peer)) add(peer, await measure.installed(place));
     if (counted.includes(peer)) add(peer, { instantiations: measure.instantiations(place) });
   }
@@ -169,8 +170,9 @@ async function measureAll(
   try {
     for (let round = 1; round <= rounds; round++) {
       console.error(`Round ${round} of ${rounds}.`);
-      // Another one begins each round, so that no one always follows the same.
-      for (const peer of NAMES.map((_, n) => NAMES[(n + round) % NAMES.length] ?? OURS)) {
+      // Another one begins each round, and every second goes backwards.
+      const turns = [...NAMES.slice(round), ...NAMES.slice(0, round)];
+      for (const peer of round % 2 === 0 ? turns.reverse() : turns) {
         const place = placeOf(peer);
         const name = PACKAGES.get(peer);
         if (name !== undefined)
@@ -204,8 +206,7 @@ function readmeIn(language: Language): string {
 async function publish(figures: Figures, language: Language): Promise<void> {
   const file = readmeIn(language);
   const tables = `${conditions(language)}\n\n${report(figures, [...PEERS], language)}`;
-  const text = withTables(await readFile(file, "utf8"), tables);
-  await replaceFile(file, await prettier.format(text, { parser: "markdown" }));
+  await replaceFile(file, withTables(await readFile(file, "utf8"), tables));
 }
 
 /** When, where and with what it was measured. */

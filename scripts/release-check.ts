@@ -37,12 +37,15 @@ async function check(): Promise<string[]> {
   console.log(`${String(unpackedSize).padStart(8)}  in ${files.length} files; packed ${size}`);
   console.log(`exports ${JSON.stringify(exports, null, 2)}`);
   console.log(`dependencies ${JSON.stringify(dependencies)}`);
-  if (!manifest.repository) console.log("left for the owner: repository, which provenance needs");
 
   const problems: string[] = [];
   const expect = (isGood: boolean, problem: string) => {
     if (!isGood) problems.push(problem);
   };
+  const isRelease = process.env["GITHUB_REF_TYPE"] === "tag";
+  const hasRepository = JSON.stringify(manifest.repository ?? "").includes("://");
+  if (isRelease) expect(hasRepository, "it has no repository, which provenance needs");
+  else if (!hasRepository) console.log("left for the owner: repository, which provenance needs");
   for (const file of MUST_BE_THERE) expect(has(file), `${file} is missing`);
   for (const file of paths) {
     expect(MUST_BE_THERE.includes(file) || MAY_BE_THERE.test(file), `${file} does not belong`);

@@ -109,7 +109,7 @@ function reasonOf(answer: Answer, headers: Headers, json: unknown): string | und
     return `it redirects to ${place}, which is not followed; if the gateway is there, change baseUrl.`;
   }
   if (isTooLarge) return "the answer is larger than 1 MiB.";
-  if ((isSuccess(status) || status === 404) && json === undefined) {
+  if (json === undefined && (isSuccess(status) || (status === 404 && answer.text[0] === "<"))) {
     const type = headers.get("content-type") ?? "no content type";
     return `the answer is not JSON (${type}); does baseUrl name the gateway's origin?`;
   }

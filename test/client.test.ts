@@ -244,6 +244,8 @@ describe("an answer that is not success is an ApiError that says so", () => {
     ],
     ["no code", 200, { data: submitted.data }, 'answered 200: {"data":{'],
     ["an empty 429", 429, "", "answered 429: the answer is empty."],
+    ["an empty 404", 404, "", "answered 404: the answer is empty."],
+    ["a 404 in words", 404, "task t has expired", "answered 404: task t has expired"],
     ["a text", 502, "Bad\n\tGateway\u0000", "answered 502: Bad Gateway"],
     ["null", 200, "null", "answered 200: null"],
     [

@@ -105,7 +105,7 @@ export async function writeOneLine({ folder }: Place): Promise<void> {
   await writeFile(path.join(own, "index.js"), 'export { default } from "openapi-fetch";\n');
 }
 
-/** Import the client, create one task, minified for a browser, with gzip; NaN if it needs Node. */
+/** Import the client, create one task, minified for a browser, with gzip. */
 export async function bundleBytes({ folder, peer }: Place): Promise<number> {
   const { outputFiles } = await build({
     stdin: {
@@ -119,9 +119,9 @@ export async function bundleBytes({ folder, peer }: Place): Promise<number> {
     platform: "browser",
     logLevel: "silent",
     write: false,
-  }).catch(() => ({ outputFiles: [] }));
-  const [bundle] = outputFiles;
-  return bundle ? gzipSync(bundle.contents, { level: 9 }).byteLength : NaN;
+  });
+  const [{ contents } = { contents: "" }] = outputFiles;
+  return gzipSync(contents, { level: 9 }).byteLength;
 }
 
 /** What a production install puts on the disk. */
@@ -139,10 +139,7 @@ export async function installed({
   return { packages: Object.keys(packages).length, installed: bytes };
 }
 
-/**
- * The type instantiations of a file that creates a task and asks for it, above an empty file; NaN for
- * one that does not compile without the types of Node.
- */
+/** The type instantiations of a file that creates a task and asks for it, above an empty file. */
 export function instantiations({ folder, peer }: Place): number {
   const peers = path.join(folder, "bench", "scripts", "bench", "peers");
   const count = (file: string, text?: string) => {
@@ -159,7 +156,8 @@ export function instantiations({ folder, peer }: Place): number {
     host.readFile = (name) => (name === file ? text : undefined) ?? readFile(name);
     const program = ts.createProgram([file], options, host);
     const mistakes = ts.getPreEmitDiagnostics(program);
-    return mistakes.length > 0 ? NaN : program.getInstantiationCount();
+    if (mistakes.length > 0) throw new ProgramError(ts.formatDiagnostics(mistakes, host));
+    return program.getInstantiationCount();
   };
   const file = path.join(peers, `${peer}.ts`);
   return count(file) - count(file, "export {};");
