@@ -6,7 +6,7 @@ import * as measure from "./bench/measure.js";
 import { KEY, PATH, request, TASK } from "./bench/peer.js";
 import { type Figures, type Language, OURS, report, withTables } from "./bench/report.js";
 import { replaceFile, runScript } from "./generate.js";
-import { install, pack, root, run } from "./pack.js";
+import { install, npmInstall, pack, root } from "./pack.js";
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -104,8 +104,7 @@ async function prepare(temporary: string): Promise<Map<string, measure.Place>> {
   const places = new Map<string, measure.Place>();
   const { filename } = await pack(temporary);
   const own = path.join(temporary, "own");
-  const flags = ["--prefix", own, "--no-audit", "--no-fund", "--loglevel=error"];
-  await run("npm", ["install", ...flags, filename]);
+  await npmInstall(own, filename);
   let folder = own;
   for (const entry of PEERS) {
     if ("version" in entry) {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import * as measure from "./bench/measure.js";
-import { pack, run } from "./pack.js";
+import { npmInstall, pack } from "./pack.js";
 
 /** What the packed tarball may cost at most; raise one only for something that is worth it. */
 const BUDGETS = { bundle: 7500, installed: 500_000, packages: 3, instantiations: 330 };
@@ -17,15 +17,7 @@ const UNITS = {
 const folder = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-budget-"));
 try {
   const { filename } = await pack(folder);
-  const flags = [
-    "--prefix",
-    folder,
-    "--prefer-offline",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-  ];
-  await run("npm", ["install", ...flags, filename]);
+  await npmInstall(folder, "--prefer-offline", filename);
   const place = await measure.place(folder, "kling-lip-sync");
   const found = {
     bundle: await measure.bundleBytes(place),

@@ -43,6 +43,12 @@ export async function pack(folder: string): Promise<Tarball> {
   return { ...tarball, filename: path.join(folder, tarball.filename) };
 }
 
+/** Runs npm install in a folder, as quietly as it can. */
+export async function npmInstall(folder: string, ...args: string[]): Promise<void> {
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  await run("npm", ["install", "--prefix", folder, ...quiet, ...args]);
+}
+
 /**
  * Installs an exact version of a package, and what it goes with, into a folder of their own under
  * node_modules/.cache, where it stays for the next run. No install script runs. Resolves with the
@@ -60,9 +66,8 @@ export async function install(
   if (!(await exists(path.join(modules, ".package-lock.json")))) {
     await mkdir(folder, { recursive: true });
     await writeFile(path.join(folder, "package.json"), "{}");
-    const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-    const args = ["install", ...flags, `${name}@${version}`, ...companions];
-    await run("npm", args, { cwd: folder }).catch((error: unknown) => {
+    const wanted = [`${name}@${version}`, ...companions];
+    await npmInstall(folder, "--ignore-scripts", ...wanted).catch((error: unknown) => {
       throw new NotInstalledError(String(error));
     });
   }

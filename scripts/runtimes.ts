@@ -4,7 +4,16 @@ import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { build, version as esbuildVersion } from "esbuild";
-import { exists, install, NotInstalledError, pack, ProgramError, root, run } from "./pack.js";
+import {
+  exists,
+  install,
+  NotInstalledError,
+  npmInstall,
+  pack,
+  ProgramError,
+  root,
+  run,
+} from "./pack.js";
 import { listen, servePlaces } from "./places.js";
 
 const TYPESCRIPTS = ["5.4.5", "5.9.3", "6.0.3", "7.0.2"];
@@ -93,8 +102,7 @@ function remark(title: string, line: string): void {
 // The package
 
 async function installs(tarball: string, version: string): Promise<[string, string]> {
-  const flags = ["--no-audit", "--no-fund", "--loglevel=error"];
-  await run("npm", ["install", ...flags, tarball], { cwd: consumer });
+  await npmInstall(consumer, tarball);
   const lock = path.join(consumer, "node_modules", ".package-lock.json");
   const { packages } = JSON.parse(await readFile(lock, "utf8")) as {
     packages: Record<string, { hasInstallScript?: boolean }>;
