@@ -5,8 +5,9 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import * as measure from "./bench/measure.js";
 import { KEY, PATH, request, TASK } from "./bench/peer.js";
 import { type Figures, type Language, OURS, report, withTables } from "./bench/report.js";
-import { replaceFile, runScript } from "./generate.js";
+import { replaceFile } from "./files.js";
 import { install, npmInstall, pack, root } from "./pack.js";
+import { runScript } from "./run-script.js";
 
 const USAGE = `Usage: npm run bench -- [options]
 

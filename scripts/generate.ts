@@ -1,12 +1,11 @@
-import { randomUUID } from "node:crypto";
-import { realpathSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type TypeScript from "typescript";
 import { parseDocument, stringify } from "yaml";
+import { readSource, type Source as File, staleFiles, writeFiles } from "./files.js";
 import { applyOverlay, isObject, type Json, type JsonObject } from "./overlay.js";
+import { runScript } from "./run-script.js";
 
 const USAGE = `Usage: npm run generate -- [options]
 
@@ -25,10 +24,8 @@ export const SPEC = path.join(project, "spec", "lip-sync.yaml");
 export const OVERLAY = path.join(project, "spec", "overlay.yaml");
 export const GENERATED = path.join(project, "generated");
 
-/** A file that was read, or is about to be written. */
-export interface Source {
-  file: string;
-  text: string;
+/** A text to parse. */
+export interface Source extends File {
   /** How many lines of the file come before the text, and by how much it is indented there. */
   line?: number;
   margin?: number;
@@ -48,35 +45,6 @@ export async function generate(spec: Source, overlay: Source): Promise<Map<strin
     ["openapi.yaml", toYaml(document, header)],
     ["schema.ts", await alone(() => toTypeScript(document, header, spec.file))],
   ]);
-}
-
-/** Writes the files that differ from what is there, each whole or not at all; returns their names. */
-export async function writeFiles(files: Map<string, string>, folder: string): Promise<string[]> {
-  const stale = await staleFiles(files, folder);
-  await mkdir(folder, { recursive: true });
-  for (const name of stale) await replaceFile(path.join(folder, name), files.get(name) ?? "");
-  return stale;
-}
-
-/** The names of the files whose text in the folder is not the one given. */
-export async function staleFiles(files: Map<string, string>, folder: string): Promise<string[]> {
-  const stale: string[] = [];
-  for (const [name, text] of files) {
-    const present = await readFile(path.join(folder, name), "utf8").catch(() => undefined);
-    if (present !== text) stale.push(name);
-  }
-  return stale;
-}
-
-/** Writes beside the file and renames, so that a reader or a crash never meets half a file. */
-export async function replaceFile(file: string, text: string): Promise<void> {
-  const beside = `${file}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(beside, text);
-    await rename(beside, file);
-  } finally {
-    await rm(beside, { force: true });
-  }
 }
 
 /** Parses YAML, or JSON, which is YAML; an error names the file, the line and the column. */
@@ -112,24 +80,6 @@ export function parseOpenApi(source: Source): JsonObject {
   const found =
     version === undefined ? "it names no version" : `it says ${JSON.stringify(version)}`;
   throw new Error(`${nameOf(source.file)} is not an OpenAPI 3.0 or 3.1 document: ${found}.`);
-}
-
-/** Reads a file. */
-export async function read(file: string): Promise<Source> {
-  const bytes = await readFile(file).catch((error: unknown) => {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(`${file} cannot be read (${code ?? String(error)}).`);
-  });
-  return decode(file, bytes);
-}
-
-/** The text of a file, without a byte-order mark. */
-export function decode(file: string, bytes: Uint8Array): Source {
-  try {
-    return { file, text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
-  } catch {
-    throw new Error(`${file} is not a text in UTF-8.`);
-  }
 }
 
 /** A file's name from the project's folder, so that no output depends on where that is. */
@@ -253,7 +203,7 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const files = await generate(await read(values.spec), await read(values.overlay));
+  const files = await generate(await readSource(values.spec), await readSource(values.overlay));
   if (!values.check) {
     const written = await writeFiles(files, values.out);
     console.log(written.length > 0 ? `Wrote ${written.join(", ")}.` : "Everything is up to date.");
@@ -263,15 +213,6 @@ async function main(): Promise<number> {
   if (stale.length === 0) return 0;
   console.error(`Not up to date: ${stale.join(", ")}. Run \`npm run generate\`.`);
   return 1;
-}
-
-/** Runs a script's main part; what goes wrong is told in a message, not in a stack trace. */
-export async function runScript(url: string, main: () => Promise<number>): Promise<void> {
-  if (process.argv[1] === undefined || realpathSync(process.argv[1]) !== fileURLToPath(url)) return;
-  process.exitCode = await main().catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-    return 1;
-  });
 }
 
 await runScript(import.meta.url, main);

@@ -4,20 +4,10 @@ import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { changesBetween, operationsOf } from "./changes.js";
-import {
-  decode,
-  generate,
-  OVERLAY,
-  parseOpenApi,
-  read,
-  replaceFile,
-  runScript,
-  type Source,
-  SPEC,
-  staleFiles,
-  writeFiles,
-} from "./generate.js";
+import { decode, readSource as read, replaceFile, staleFiles, writeFiles } from "./files.js";
+import { generate, OVERLAY, parseOpenApi, type Source, SPEC } from "./generate.js";
 import { type JsonObject, OverlayError } from "./overlay.js";
+import { runScript } from "./run-script.js";
 
 const USAGE = `Usage: npm run spec:import -- FILE [options]
 

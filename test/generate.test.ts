@@ -9,7 +9,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { generate, parseYaml, read as source, staleFiles } from "../scripts/generate.js";
+import { readSource as source, staleFiles } from "../scripts/files.js";
+import { generate, parseYaml } from "../scripts/generate.js";
 
 const project = fileURLToPath(new URL("..", import.meta.url));
 const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
@@ -241,7 +242,7 @@ describe("generate", () => {
     const other = path.join(await folder(), "utf-16.yaml");
     await writeFile(other, "openapi: 3.0.1", "utf16le");
     await writeFile(other, Buffer.concat([Buffer.from([0xff, 0xfe]), await readFile(other)]));
-    await expect(source(other)).rejects.toThrow(`${other} is not a text in UTF-8.`);
+    await expect(source(other)).rejects.toThrow(`${other} is not UTF-8 text.`);
   });
 
   it(

@@ -18,7 +18,8 @@ import { text as readAll } from "node:stream/consumers";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
-import { decode, generate, OVERLAY, SPEC, writeFiles } from "../scripts/generate.js";
+import { decode, writeFiles } from "../scripts/files.js";
+import { generate, OVERLAY, SPEC } from "../scripts/generate.js";
 import { importSpec, type Outcome } from "../scripts/import-spec.js";
 
 // Processes, and what turns a document into types, are slow on a machine that is busy.
@@ -469,7 +470,7 @@ describe("a page that cannot be used", () => {
 
   it("is refused in one message where it is not UTF-8", () => {
     const text = Buffer.from(`\uFEFF${published}`, "utf16le");
-    expect(() => decode("page.md", text)).toThrow("page.md is not a text in UTF-8.");
+    expect(() => decode("page.md", text)).toThrow("page.md is not UTF-8 text.");
   });
 
   it("is refused where the provenance has no line for it", async () => {
@@ -643,7 +644,7 @@ describe("npm run spec:import", () => {
       "UTF-16",
       ["-"],
       Buffer.from(`\uFEFF${published}`, "utf16le"),
-      /^standard input is not a text in UTF-8\.\n$/,
+      /^standard input is not UTF-8 text\.\n$/,
     ],
     ["no file at all", [], Buffer.from(""), /^Usage: npm run spec:import -- FILE/],
   ])(
