@@ -1,70 +1,62 @@
-// What runs in a process of its own, with plain Node, and is measured: `program.js TASK PEER …`.
-// It prints what it found as JSON.
-
+// Measures the calls of one peer, in a process of its own: `node program.mjs TASK ARGUMENT…`. It is
+// bundled with the peer, and prints what it measured as JSON.
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { mock } from "node:test";
-import { setImmediate as turn } from "node:timers/promises";
-import { answer as gatewayAnswer, type Answer, type Connect, KEY, type Peer } from "./peer.js";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { gatewayAnswer, KEY, PATH, type Peer, request, TASK } from "./peer.js";
 
-/** What a peer sent. */
-export interface Sent {
-  method: string;
-  url: string;
-  body: unknown;
-  key: boolean;
-  type: string | null;
-}
+const BASE_URL = "https://gateway.invalid";
 
-const realTimeout = setTimeout;
+type Task = (peer: Peer, ...args: number[]) => Promise<object>;
+const tasks: Record<string, Task> = { check, cpu, throughput, waits, polls };
 
-/** Loads a peer after `fetch` was replaced, since some keep the one that they find. */
-async function load(name: string, baseUrl = "https://gateway.invalid"): Promise<[Peer, Answer]> {
-  const { connect, answer = gatewayAnswer } = (await import(`./peers/${name}.js`)) as {
-    connect: Connect;
-    answer?: Answer;
-  };
-  return [connect(baseUrl), answer];
+export async function runTask(peer: Peer): Promise<void> {
+  const [task = "", ...args] = process.argv.slice(2);
+  const found = await tasks[task]?.(peer, ...args.map(Number));
+  // Some clients leave a timer or a connection behind.
+  process.stdout.write(JSON.stringify(found), () => process.exit());
 }
 
 /** Replaces `fetch` by one that answers at once. */
-function stub(text: (...call: Parameters<typeof fetch>) => string): void {
+function stubFetch(answer: (...call: Parameters<typeof fetch>) => unknown): void {
   const headers = { "content-type": "application/json" };
-  globalThis.fetch = (...call) => Promise.resolve(new Response(text(...call), { headers }));
-}
-
-/** What both calls send, and whether both give the task back. */
-async function check(name: string): Promise<{ sent: Sent[]; isAnswered: boolean }> {
-  const sent: Promise<Sent>[] = [];
-  const describe = async (request: Request): Promise<Sent> => {
-    const { method, url, headers } = request;
-    const text = await request.text();
-    const body: unknown = text === "" ? undefined : JSON.parse(text);
-    const key = headers.get("authorization") === `Bearer ${KEY}`;
-    return { method, url, body, key, type: headers.get("content-type") };
+  globalThis.fetch = (...call) => {
+    const text = JSON.stringify(answer(...call));
+    return Promise.resolve(new Response(text, { headers }));
   };
-  stub((input, init) => {
-    sent.push(describe(new Request(input, init)));
-    return JSON.stringify(gatewayAnswer(false));
-  });
-  const [peer] = await load(name);
-  const results = [await peer.create(), await peer.get()];
-  const { data } = gatewayAnswer(false) as { data: object };
-  const isAnswered = results.every((result) =>
-    JSON.stringify(result).includes(JSON.stringify(data)),
-  );
-  return { sent: await Promise.all(sent), isAnswered };
 }
 
-/** The CPU of a POST and of a GET, in microseconds. */
-async function cpu(name: string, ms: number): Promise<{ post: number; get: number }> {
-  const text = JSON.stringify(gatewayAnswer(false));
-  // A real one makes a request of what it is given, too.
-  stub((input, init) => (new Request(input, init).method === "" ? "" : text));
-  const [peer] = await load(name);
-  const repeat = async (call: () => Promise<unknown>) => {
+/** Throws unless both calls send the same request as every peer's, and return the task. */
+async function check({ connect }: Peer): Promise<object> {
+  const sent: Request[] = [];
+  stubFetch((input, init) => {
+    sent.push(new Request(input, init));
+    return gatewayAnswer(false);
+  });
+  const client = connect(BASE_URL);
+  for (const result of [await client.create(), await client.get()]) {
+    assert.match(JSON.stringify(result), new RegExp(JSON.stringify(gatewayAnswer(false).data)));
+  }
+  const [post, get, ...others] = sent;
+  assert(post && get && others.length === 0, "a call sent other than one request");
+  assert.deepEqual([post.method, post.url], ["POST", BASE_URL + PATH]);
+  assert.deepEqual([get.method, get.url], ["GET", `${BASE_URL}${PATH}/${TASK}`]);
+  for (const { headers } of sent) assert.equal(headers.get("authorization"), `Bearer ${KEY}`);
+  assert.match(post.headers.get("content-type") ?? "", /^application\/json\b/);
+  assert.deepEqual(await post.json(), request);
+  assert.equal(await get.text(), "");
+  return {};
+}
+
+/** The CPU of a POST and of a GET whose `fetch` answers at once. */
+async function cpu({ connect }: Peer, ms: number): Promise<object> {
+  stubFetch((input, init) => {
+    // A real one makes a request of its arguments, too.
+    new Request(input, init);
+    return gatewayAnswer(false);
+  });
+  const client = connect(BASE_URL);
+  const measure = async (call: () => Promise<unknown>) => {
     const before = process.cpuUsage();
     const end = performance.now() + ms;
     let calls = 0;
@@ -73,117 +65,89 @@ async function cpu(name: string, ms: number): Promise<{ post: number; get: numbe
     return (user + system) / calls;
   };
   // Once to warm up.
-  for (const call of [peer.create, peer.get]) await repeat(call);
-  return { post: await repeat(peer.create), get: await repeat(peer.get) };
+  for (const call of [client.create, client.get]) await measure(call);
+  return { postCpuUs: await measure(client.create), getCpuUs: await measure(client.get) };
 }
 
-/** Calls a second on connections that are kept, half of them POSTs. */
-async function throughput(name: string, baseUrl: string, atOnce: number, ms: number) {
-  const [peer] = await load(name, baseUrl);
-  const repeat = async () => {
+/** Calls a second on connections that are kept; half of them are POSTs. */
+async function throughput({ connect }: Peer, port: number, parallel: number, ms: number) {
+  const client = connect(`http://127.0.0.1:${port}`);
+  const measure = async () => {
     const startedAt = performance.now();
     let calls = 0;
-    const one = async () => {
+    const callInTurn = async () => {
       while (performance.now() < startedAt + ms) {
-        await (calls++ % 2 === 0 ? peer.create() : peer.get());
+        await (calls++ % 2 === 0 ? client.create() : client.get());
       }
     };
-    await Promise.all(Array.from({ length: atOnce }, one));
+    await Promise.all(Array.from({ length: parallel }, callInTurn));
     return (calls / (performance.now() - startedAt)) * 1000;
   };
   // Once to warm up.
-  await repeat();
-  return { perSecond: await repeat() };
+  await measure();
+  return { [`callsPerSecond, ${parallel} parallel`]: await measure() };
 }
 
-/** A gateway on a free port of this machine, until its standard input ends. */
-async function serve(): Promise<void> {
-  const text = JSON.stringify(gatewayAnswer(false));
-  const server = createServer((request, response) => {
-    request.resume().on("end", () => {
-      response.setHeader("content-type", "application/json");
-      response.end(text);
-    });
+/** Heap of each of many waits that sleep, and how much of one core all of them take. */
+async function waits({ connect, answer = gatewayAnswer }: Peer, count: number): Promise<object> {
+  const { gc } = globalThis;
+  assert(gc, "node needs --expose-gc");
+  let polled = 0;
+  stubFetch(() => {
+    polled++;
+    return answer(false);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  console.log(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  process.stdin.resume().on("end", () => process.exit());
-}
-
-/** Heap of each of many waits that sleep, and the CPU that they take while they do. */
-async function waits(name: string, count: number): Promise<{ heap: number; idle: number }> {
-  assert(globalThis.gc, "needs --expose-gc");
-  const [, answer] = await load(name);
-  const text = JSON.stringify(answer(false));
-  let asked = 0;
-  stub(() => {
-    asked++;
-    return text;
-  });
-  const [peer] = await load(name);
-  assert(peer.wait, `${name} cannot wait`);
-  const settle = async (waiting: number) => {
-    while (asked < waiting) await turn();
-    await new Promise((resolve) => realTimeout(resolve, 100));
-    globalThis.gc?.();
+  const client = connect(BASE_URL);
+  const heapWhen = async (waiting: number) => {
+    while (polled < waiting) await turn();
+    await sleep(100);
+    gc();
     return process.memoryUsage().heapUsed;
   };
   // The first ones load and compile what the others use.
-  for (let n = 0; n < 100; n++) void peer.wait();
-  const before = await settle(100);
-  const waiting = Array.from({ length: count }, () => peer.wait?.());
-  const after = await settle(100 + count);
-  const { user, system } = process.cpuUsage();
-  await new Promise((resolve) => realTimeout(resolve, 2000));
-  const used = process.cpuUsage({ user, system });
-  assert.equal(waiting.length, count);
-  return { heap: (after - before) / count, idle: (used.user + used.system) / 20_000 };
+  for (let n = 0; n < 100; n++) void client.wait?.();
+  const before = await heapWhen(100);
+  for (let n = 0; n < count; n++) void client.wait?.();
+  const after = await heapWhen(100 + count);
+  const start = process.cpuUsage();
+  await sleep(2000);
+  const { user, system } = process.cpuUsage(start);
+  const idlePercent = ((user + system) / 2_000_000) * 100;
+  return { waitHeapBytes: (after - before) / count, [`idlePercent, ${count} waits`]: idlePercent };
 }
 
-/** Tasks of these many seconds, waited for in a time that is made to pass. */
-async function polls(name: string, seconds: number[]) {
-  const [, answer] = await load(name);
-  const ended = { requests: [] as number[], delay: [] as number[] };
-  let givenUp = 0;
-  // So that the random parts of the pauses are the same in each run.
+/** Waits for tasks that take so many seconds each, in simulated time. */
+async function polls({ connect, answer = gatewayAnswer }: Peer, ...tasksS: number[]) {
+  if (!connect(BASE_URL).wait) return {};
+  const requests: number[] = [];
+  const delays: number[] = [];
+  // The same random parts of the pauses in each run.
   Math.random = () => 0.5;
-  for (const length of seconds) {
+  for (const taskS of tasksS) {
     mock.timers.enable({ apis: ["setTimeout", "Date"], now: Date.now() });
     const startedAt = Date.now();
-    let requests = 0;
-    stub(() => {
-      requests++;
-      return JSON.stringify(answer(Date.now() - startedAt >= length * 1000));
+    const secondsPassed = () => (Date.now() - startedAt) / 1000;
+    const state = { polled: 0, isOver: false };
+    stubFetch(() => {
+      state.polled++;
+      return answer(secondsPassed() >= taskS);
     });
-    const [peer] = await load(name);
-    const waiting = { isOver: false };
-    const end = () => (waiting.isOver = true);
-    peer.wait?.().then(
-      () => end() && ended.delay.push((Date.now() - startedAt) / 1000 - length),
-      () => end() && givenUp++,
-    );
-    for (let answered = -1; !waiting.isOver;) {
-      await turn();
-      // An answer takes Node's streams and promises some turns.
-      for (let n = 0; answered !== requests && n < 20; n++) await turn();
-      answered = requests;
+    const done = () => delays.push(secondsPassed() - taskS);
+    const givenUp = () => undefined;
+    const waiting = connect(BASE_URL).wait?.().then(done, givenUp);
+    void waiting?.then(() => (state.isOver = true));
+    while (!state.isOver) {
+      // Reading a response takes Node's streams and promises some turns.
+      for (let n = 0; n < 20; n++) await turn();
       mock.timers.tick(100);
     }
     mock.timers.reset();
-    ended.requests.push(requests);
+    requests.push(state.polled);
   }
   const mean = (all: number[]) => all.reduce((sum, one) => sum + one, 0) / all.length;
-  return { requests: mean(ended.requests), delay: mean(ended.delay), givenUp };
+  return {
+    requestsPerTask: mean(requests),
+    noticedAfterS: mean(delays),
+    tasksGivenUp: tasksS.length - delays.length,
+  };
 }
-
-const [task, name = "", ...rest] = process.argv.slice(2);
-const tasks: Record<string, () => Promise<unknown>> = {
-  check: () => check(name),
-  cpu: () => cpu(name, Number(rest[0])),
-  throughput: () => throughput(name, rest[0] ?? "", Number(rest[1]), Number(rest[2])),
-  waits: () => waits(name, Number(rest[0])),
-  polls: () => polls(name, JSON.parse(rest[0] ?? "[]") as number[]),
-};
-if (task === "serve") await serve();
-else process.stdout.write(JSON.stringify(await tasks[task ?? ""]?.()), () => process.exit());

@@ -1,19 +1,26 @@
-// The four commonest mistakes, one statement each, in the order in which scripts/runtimes.ts has them.
+// The commonest mistakes. Above each statement is the last line that the compiler prints for it, which
+// is the one that people read; `…` stands for anything.
 import type { LipSyncClient } from "kling-lip-sync";
-declare const { create }: LipSyncClient;
+declare const { create, wait }: LipSyncClient;
 
-void create({
-  input: {
-    video_id: "v",
-    video_url: "u",
-    mode: "text2video",
-    text: "t",
-    voice_id: "v",
-    voice_language: "zh",
-  },
-});
-void create({ input: { mode: "text2video", text: "t", voice_id: "v", voice_language: "zh" } });
+const speech = { mode: "text2video", text: "t", voice_id: "v", voice_language: "zh" } as const;
+
+// Type '"u"' is not assignable to type '"give either video_id or video_url, not both"'.
+void create({ input: { video_id: "v", video_url: "u", ...speech } });
+
+// Property 'video_url' is missing … but required in type 'VideoUrlUnlessVideoId'.
+void create({ input: { ...speech } });
+
+// Property 'text' is missing … but required in type 'TextToVideo'.
 void create({ input: { video_id: "v", mode: "text2video", voice_id: "v", voice_language: "zh" } });
+
+// Property 'audio_url' is missing … but required in type 'AudioUrlToVideo'.
+void create({ input: { video_url: "u", mode: "audio2video", audio_type: "url" } });
+
+// Object literal may only specify known properties, … Did you mean to write 'voice_language'?
 void create({
   input: { video_id: "v", mode: "text2video", text: "t", voice_id: "v", voiceLanguage: "zh" },
 });
+
+// Object is possibly 'undefined'.
+void wait("t").then((task) => task.task_result.videos[1].url);

@@ -1,4 +1,4 @@
-// Compiled, not run: a file that becomes CommonJS.
+// Compiled, not run: a file that is compiled to CommonJS.
 import { createLipSyncClient } from "kling-lip-sync";
 import { createFakeGateway } from "kling-lip-sync/testing";
 

@@ -1,6 +1,6 @@
 /**
- * What a consumer does with the installed package, in whatever runtime. It judges nothing: the
- * report says what happened, and scripts/runtimes.ts says what should have.
+ * Uses the installed package as a consumer does, in any runtime, and reports what happened. What
+ * should have happened is in scripts/package/runtimes.ts.
  */
 export async function scenario(library, places) {
   const { createLipSyncClient, ApiError } = library;
@@ -13,7 +13,7 @@ export async function scenario(library, places) {
     return task.task_result.videos[0].url;
   }
 
-  /** Aborts as soon as the head of an answer is there whose body never ends. */
+  /** Aborts after the headers of a response whose body never ends. */
   async function abort() {
     const stop = new AbortController();
     const reason = { why: "the caller left" };
@@ -35,18 +35,19 @@ export async function scenario(library, places) {
   }
 
   async function noConnection(baseUrl) {
-    const gave = [];
+    const thrown = [];
     const watchedFetch = (...args) =>
       fetch(...args).catch((error) => {
-        gave.push(describe(error));
+        thrown.push(describe(error));
         throw error;
       });
-    const cut = createLipSyncClient({ baseUrl, apiKey, maxRetries: 1, fetch: watchedFetch });
-    const { name, mayHaveCreatedTask } = await failureOf(cut.create(REQUEST));
-    return { name, mayHaveCreatedTask, attempts: gave.length, gave: gave[0] };
+    const client = createLipSyncClient({ baseUrl, apiKey, maxRetries: 1, fetch: watchedFetch });
+    const { name, mayHaveCreatedTask, cause } = await failureOf(client.create(REQUEST));
+    const attempts = thrown.length;
+    return { name, mayHaveCreatedTask, attempts, thrown: thrown[0], cause: describe(cause) };
   }
 
-  /** A server that reads the request, then closes a connection that had been of use before. */
+  /** The server reads the request, then closes a connection that had been used before. */
   async function dropped(baseUrl) {
     await (await fetch(baseUrl)).text();
     const error = await failureOf(createLipSyncClient({ baseUrl, apiKey }).create(REQUEST));
@@ -76,7 +77,7 @@ const REQUEST = {
   },
 };
 
-/** How many stalled connections the server still holds; those that are aborted must go soon. */
+/** How many stalled connections the server still has; an aborted call must close its own soon. */
 async function connectionsLeft(origin) {
   for (let tries = 0; ; tries++) {
     const left = await (await fetch(`${origin}/stalled-connections`)).json();
@@ -93,9 +94,10 @@ async function failureOf(promise) {
   }
 }
 
-/** An error and its causes in one line: what a runtime tells, and where. */
+/** An error and its causes in one line. */
 function describe(error) {
-  const { name, code, syscall, message, cause } = error;
-  const says = [name, code && `code=${code}`, syscall && `syscall=${syscall}`, `"${message}"`];
-  return says.filter(Boolean).join(" ") + (cause ? ` <- ${describe(cause)}` : "");
+  if (error === undefined) return "nothing";
+  const { name, code, message, cause } = error;
+  const line = code ? `${name} code=${code} "${message}"` : `${name} "${message}"`;
+  return cause ? `${line} <- ${describe(cause)}` : line;
 }

@@ -1,7 +1,8 @@
+// This project, as packed.
 import { createLipSyncClient } from "kling-lip-sync";
-import { type Connect, KEY, request, TASK } from "../peer.js";
+import { KEY, type Peer, request, TASK } from "../peer.js";
 
-export const connect: Connect = (baseUrl) => {
+export const connect: Peer["connect"] = (baseUrl) => {
   const client = createLipSyncClient({ apiKey: KEY, baseUrl });
   return {
     create: () => client.create(request),

@@ -1,7 +1,8 @@
+// npm install ky@2.1.0
 import ky from "ky";
-import { type Connect, KEY, PATH, request, TASK } from "../peer.js";
+import { KEY, PATH, type Peer, request, TASK } from "../peer.js";
 
-export const connect: Connect = (baseUrl) => {
+export const connect: Peer["connect"] = (baseUrl) => {
   const client = ky.create({ baseUrl, headers: { authorization: `Bearer ${KEY}` } });
   return {
     create: () => client.post(PATH, { json: request }).json(),

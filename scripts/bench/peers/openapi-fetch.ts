@@ -1,12 +1,23 @@
+// npm install openapi-fetch@0.17.0
+// It has no timeout, so the caller writes one, as for fetch.
 import createClient from "openapi-fetch";
-import { type Connect, KEY, PATH, request, TASK } from "../peer.js";
+import { KEY, PATH, type Peer, request, TASK } from "../peer.js";
 import type { paths } from "../../../generated/schema.js";
 
-export const connect: Connect = (baseUrl) => {
+export const connect: Peer["connect"] = (baseUrl) => {
   const client = createClient<paths>({ baseUrl, headers: { authorization: `Bearer ${KEY}` } });
-  const path = { task_id: TASK };
+  const within = async <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(), 60_000);
+    return call(controller.signal).finally(() => clearTimeout(timer));
+  };
   return {
-    create: async () => (await client.POST(PATH, { body: request })).data,
-    get: async () => (await client.GET(`${PATH}/{task_id}`, { params: { path } })).data,
+    create: () =>
+      within(async (signal) => (await client.POST(PATH, { body: request, signal })).data),
+    get: () =>
+      within(async (signal) => {
+        const query = { params: { path: { task_id: TASK } }, signal };
+        return (await client.GET(`${PATH}/{task_id}`, query)).data;
+      }),
   };
 };

@@ -1,8 +1,9 @@
+// npm install replicate@1.4.0
 import Replicate from "replicate";
 import type { Prediction } from "replicate";
-import { type Answer, type Connect, KEY, PATH, request, TASK } from "../peer.js";
+import { type Answer, KEY, PATH, type Peer, request, TASK } from "../peer.js";
 
-export const connect: Connect = (baseUrl) => {
+export const connect: Peer["connect"] = (baseUrl) => {
   const client = new Replicate({ auth: KEY, baseUrl });
   return {
     create: async () => (await client.request(PATH, { method: "POST", data: request })).json(),

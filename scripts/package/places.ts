@@ -1,19 +1,20 @@
+// Servers on this machine that test/consumers/scenario.js calls: a gateway, and ways to fail.
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
-import { createFakeGateway } from "../src/testing.js";
+import { createFakeGateway } from "../../src/testing.js";
 
-/** Where test/consumers/scenario.js calls, and the key. */
+/** The URLs for the scenario, and the key. */
 export interface Places {
-  /** A fake gateway. Under `/broken` it answers 500, under `/stalled` half an answer. */
+  /** A fake gateway. `/broken` answers 500, `/stalled` sends half of a response. */
   origin: string;
-  /** Nobody listens there. */
+  /** A port that was closed. */
   refused: string;
   unknownHost: string;
-  /** Reads a POST and closes the connection. */
+  /** Reads a POST, then closes the connection. */
   dropping: string;
-  /** Does so, too, and takes no connection after that. */
+  /** Reads a POST, then closes the connection and the port. */
   leaving: string;
   apiKey: string;
 }
@@ -23,7 +24,7 @@ export interface Server {
   close: () => void;
 }
 
-/** Serves all places on this machine, and counts the POSTs that came to those that drop them. */
+/** Starts all servers, and counts the POSTs that were dropped. */
 export async function servePlaces(): Promise<{
   places: Places;
   dropped: { atDropping: number; atLeaving: number };
@@ -46,7 +47,7 @@ export async function servePlaces(): Promise<{
   const places = {
     origin: gateway.url,
     refused: refused.url,
-    // A label has at most 63 characters, so that no name server is asked for this one.
+    // A label of a name has at most 63 characters, so no name server is asked for this one.
     unknownHost: `http://${"a".repeat(64)}.invalid`,
     dropping: dropping.url,
     leaving: leaving.url,
@@ -88,7 +89,7 @@ async function serveGateway(): Promise<Server & { apiKey: string }> {
   return { ...server, apiKey: gateway.apiKey };
 }
 
-/** A server on a free port of this machine, which a page of any origin may call. */
+/** Starts a server on a free loopback port, which a page of any origin may call. */
 export async function listen(
   answer: (response: ServerResponse) => Promise<void> | void,
 ): Promise<Server> {

@@ -1,0 +1,110 @@
+// Runs programs, builds and packs the tarball, and installs packages in folders of their own.
+import { execFile } from "node:child_process";
+import { access, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+
+export const root = path.join(import.meta.dirname, "..", "..");
+
+/** A program failed; the message is what it printed. */
+export class ProgramError extends Error {}
+
+/** Something that this machine does not have and that could not be installed. */
+export class NotInstalledError extends Error {}
+
+const PROGRAM_TIMEOUT_MS = 300_000;
+const MAX_OUTPUT_BYTES = 16_000_000;
+
+/** Runs a program and returns what it printed. */
+export async function run(
+  program: string,
+  args: string[],
+  { cwd = root, env = {} }: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<{ stdout: string; stderr: string }> {
+  const limits = { timeout: PROGRAM_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES };
+  try {
+    return await promisify(execFile)(program, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      ...limits,
+    });
+  } catch (error) {
+    const { stdout = "", stderr = "", message } = error as Error & Record<string, string>;
+    throw new ProgramError((stdout + stderr).trim() || message);
+  }
+}
+
+/** What `npm pack --json` says about a tarball. */
+export interface Tarball {
+  filename: string;
+  version: string;
+  size: number;
+  unpackedSize: number;
+  files: { path: string; size: number }[];
+}
+
+/** What the build reads and the tarball does not have. */
+const BUILD_FILES = ["scripts/package/build.ts", "tsconfig.json", "tsconfig.build.json"];
+/** What npm packs without being told to. */
+const ALWAYS_PACKED = ["package.json", "README.md", "LICENSE"];
+
+/**
+ * Builds and packs what `npm publish` would send, into a folder. This happens in a copy of the
+ * project, so that nothing is written into dist/.
+ */
+export async function pack(folder: string): Promise<Tarball> {
+  const manifest = await readFile(path.join(root, "package.json"), "utf8");
+  const { files } = JSON.parse(manifest) as { files: string[] };
+  const copy = path.join(folder, "copy");
+  for (const name of [...BUILD_FILES, ...ALWAYS_PACKED, ...files]) {
+    if (name === "dist") continue;
+    await cp(path.join(root, name), path.join(copy, name), { recursive: true });
+  }
+  await symlink(path.join(root, "node_modules"), path.join(copy, "node_modules"), "junction");
+  const args = ["pack", "--json", "--silent", "--pack-destination", folder];
+  const { stdout } = await run("npm", args, { cwd: copy });
+  const [tarball] = JSON.parse(stdout) as Tarball[];
+  if (!tarball) throw new Error("npm pack printed no tarball.");
+  return { ...tarball, filename: path.join(folder, tarball.filename) };
+}
+
+/** Runs `npm install` in a folder. */
+export async function npmInstall(folder: string, ...args: string[]): Promise<void> {
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  await run("npm", ["install", "--prefix", folder, ...quiet, ...args]);
+}
+
+/**
+ * Installs an exact version of a package, and its companions, in a folder of its own under
+ * node_modules/.cache, where the next run finds it. No install script runs. Returns the folder of
+ * the package.
+ */
+export async function install(
+  name: string,
+  version: string,
+  ...companions: string[]
+): Promise<string> {
+  const cache = path.join(root, "node_modules", ".cache", "kling-lip-sync");
+  const folder = path.join(cache, `${name}@${version}`.replace("/", "+"));
+  const modules = path.join(folder, "node_modules");
+  // npm writes this file last, so it is missing after an installation that was interrupted.
+  if (!(await exists(path.join(modules, ".package-lock.json")))) {
+    await mkdir(folder, { recursive: true });
+    await writeFile(path.join(folder, "package.json"), "{}");
+    try {
+      await npmInstall(folder, "--ignore-scripts", `${name}@${version}`, ...companions);
+    } catch (error) {
+      throw new NotInstalledError(String(error));
+    }
+  }
+  return path.join(modules, name);
+}
+
+export async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
