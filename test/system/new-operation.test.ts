@@ -5,13 +5,13 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { generate } from "../scripts/generate.js";
-import type { LipSyncClientOptions, LipSyncTask } from "../src/index.js";
+import { generate } from "../../scripts/generate.js";
+import type { LipSyncClientOptions, LipSyncTask } from "../../src/index.js";
 
 // The compiler, and what turns a document into types, are slow on a machine that is busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const project = fileURLToPath(new URL("..", import.meta.url));
+const project = fileURLToPath(new URL("../..", import.meta.url));
 const read = (...names: string[]) => readFile(path.join(project, ...names), "utf8");
 
 /** A second pair of operations, as gateways publish it. */

@@ -12,7 +12,7 @@ import {
   type LipSyncClientOptions,
   type LipSyncRequest,
   LipSyncError,
-} from "../src/index.js";
+} from "../../src/index.js";
 import {
   closedPort,
   type FaultServer,

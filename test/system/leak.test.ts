@@ -3,7 +3,7 @@ import { getEventListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test, vi } from "vitest";
-import { createLipSyncClient, type LipSyncClient } from "../src/index.js";
+import { createLipSyncClient, type LipSyncClient } from "../../src/index.js";
 
 const MANY = 10_000;
 const HOUR = 3_600_000;

@@ -10,7 +10,7 @@ import {
   type LipSyncClientOptions,
   type LipSyncRequest,
   type RequestOptions,
-} from "../src/index.js";
+} from "../../src/index.js";
 import {
   type FaultServer,
   type Place,

@@ -10,9 +10,9 @@ import {
   LipSyncError,
   parseTaskCallback,
   type LipSyncRequest,
-} from "../src/index.js";
-import { mayRepeat } from "../src/retry.js";
-import { createFakeGateway } from "../src/testing.js";
+} from "../../src/index.js";
+import { mayRepeat } from "../../src/outcome.js";
+import { createFakeGateway } from "../../src/testing.js";
 
 const KEY = "key-of-the-properties";
 const BASE_URL = "https://gateway.invalid";

@@ -1,6 +1,6 @@
 // Thousands of calls against the fake gateway, with faults injected at random, on a virtual clock.
-// A failure names its seed. One seed alone: SEED=123 npx vitest run test/simulation.test.ts
-// More than usual: RUNS=50000 npx vitest run test/simulation.test.ts
+// A failure names its seed. One seed alone: SEED=123 npx vitest run test/system/simulation.test.ts
+// More than usual: RUNS=50000 npx vitest run test/system/simulation.test.ts
 import { getEventListeners } from "node:events";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -15,8 +15,8 @@ import {
   type LipSyncClientOptions,
   type LipSyncRequest,
   type LipSyncTask,
-} from "../src/index.js";
-import { createFakeGateway, type FakeGateway } from "../src/testing.js";
+} from "../../src/index.js";
+import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
 
 const RUNS = Number(process.env["RUNS"] ?? 3000);
 const NOW = Date.UTC(2026, 0, 1);
@@ -852,7 +852,7 @@ async function runAll(seeds: Iterable<number>): Promise<void> {
       vi.clearAllTimers();
       error = violation ?? error;
       violation = undefined;
-      const command = `SEED=${seed} npx vitest run test/simulation.test.ts`;
+      const command = `SEED=${seed} npx vitest run test/system/simulation.test.ts`;
       const what = error instanceof Violation ? error.message : inspect(error);
       throw new Error(`Seed ${seed}: ${what}. Again: ${command}`, { cause: error });
     });
