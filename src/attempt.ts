@@ -1,78 +1,75 @@
-import { causesOf, ConnectionError } from "./errors.js";
-import { redactCause, redactor } from "./redact.js";
-import { type Answer, type Call, readAnswer, toTask } from "./response.js";
-import { neverConnected } from "./retry.js";
+// One HTTP attempt: key, send, read, judge, within one time limit. What every POST needs is here, so
+// that a new operation inherits it.
+import { toTask } from "./answer.js";
+import { type ApiKey, resolveApiKey } from "./auth.js";
+import { type Answer, readAnswer } from "./body.js";
+import { ConnectionError } from "./errors.js";
+import { errorChain, neverConnected } from "./network-error.js";
+import type { WrittenRequest } from "./operations.js";
+import { type Redact, redactError } from "./redact.js";
 import type { LipSyncTask } from "./task.js";
-import { within } from "./time.js";
+import { type Limits, within } from "./time.js";
 
-/** How a client reaches its gateway. */
+/** How a call reaches its gateway. */
 export interface Connection {
-  apiKey: () => string | Promise<string>;
-  baseUrl: () => string;
-  fetch: typeof globalThis.fetch | undefined;
-}
-
-/** Makes a request, and gives it back as the response to itself. */
-export type Send = (init: {
+  apiKey: ApiKey;
   baseUrl: string;
-  headers: { Authorization: string };
-}) => Promise<{ response: unknown }>;
-
-/**
- * Stands in for `Request`, which costs more than the rest of a call and can lose its signal, and
- * then for an empty `Response`, since what makes the requests does not send them.
- */
-export class RequestRecord {
-  readonly status = 204;
-  readonly headers: Map<string, string> = new Map();
-  readonly url: string;
-  readonly init: RequestInit;
-  constructor(url: string, init: RequestInit) {
-    this.url = url;
-    this.init = init;
-  }
+  fetch: typeof globalThis.fetch;
+  redactorOf: (key: string) => Redact;
 }
 
-/** One attempt: the key, the request and the whole answer, within one time limit. */
+/** Sends a request once and returns the task in its response. */
 export function attempt(
-  connection: Connection,
-  call: Call,
-  send: Send,
-  limits: { timeoutMs: number; signal: AbortSignal | undefined },
+  request: WrittenRequest,
+  { apiKey, baseUrl, fetch, redactorOf }: Connection,
+  limits: Limits,
 ): Promise<LipSyncTask> {
-  const name = `${call.method} ${call.path}`;
+  const { method, path, headers } = request;
   let mayHaveCreatedTask = false;
+
   const onTimeout = () => {
-    const why = `${name} took longer than ${limits.timeoutMs} ms.`;
-    const cause = new DOMException(why, "TimeoutError");
-    return new ConnectionError(why, { mayHaveCreatedTask, cause });
+    const message = `${method} ${path} timed out after ${limits.timeoutMs} ms.`;
+    const cause = new DOMException(message, "TimeoutError");
+    return Promise.reject(new ConnectionError(message, { mayHaveCreatedTask, cause }));
   };
-  return within({ ...limits, onTimeout }, async (signal) => {
-    const baseUrl = connection.baseUrl();
-    const key = await connection.apiKey();
-    const headers = { Authorization: `Bearer ${key}` };
-    const redact = redactor(key);
-    let isConnected = false;
-    const exchange = async (): Promise<Answer> => {
-      const { url, init } = (await send({ baseUrl, headers })).response as RequestRecord;
-      // The limits may have ended this while the key was asked for; then nothing may be sent.
-      signal.throwIfAborted();
-      mayHaveCreatedTask = call.method === "POST";
-      // Without keepalive, Bun takes a new connection and does not send a POST again by itself.
-      const own: RequestInit = { redirect: "manual", keepalive: false, signal };
-      const response = await (connection.fetch ?? fetch)(url, { ...init, ...own });
-      isConnected = true;
-      return readAnswer(response, signal);
-    };
-    const answer = await exchange().catch((error: unknown) => {
-      const isUnsent = !isConnected && neverConnected(error);
-      const reasons = causesOf(error).map(({ message, errors, name }) => message || errors || name);
-      const reason = reasons.join(": ") || "it failed with something that is no error";
-      throw new ConnectionError(redact(`${name} got no whole answer: ${reason}`), {
-        mayHaveCreatedTask: mayHaveCreatedTask && !isUnsent,
-        cause: redactCause(error, redact),
+
+  return within(limits, onTimeout, async (signal) => {
+    const key = await resolveApiKey(apiKey);
+    const redact = redactorOf(key);
+    // The call may have ended while the key was fetched; then nothing may be sent.
+    signal.throwIfAborted();
+    let response: Response | undefined;
+    let answer: Answer;
+    try {
+      mayHaveCreatedTask = method === "POST";
+      response = await fetch(baseUrl + path, {
+        method,
+        headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
+        body: bodyOf(request),
+        signal,
+        // Following could turn the POST into a GET, or send the key and the body elsewhere.
+        redirect: "manual",
+        // On a new connection Bun does not send a POST again by itself.
+        keepalive: false,
       });
-    });
-    return toTask(call, answer, redact);
+      answer = await readAnswer(response, signal);
+    } catch (error) {
+      if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
+      const message = redact(`${method} ${path} got no complete response: ${reasonOf(error)}`);
+      throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
+    }
+    return toTask(request, answer, redact);
   });
+}
+
+/** On Deno a Blob, because Deno sends a string again by itself when a reused connection breaks. */
+function bodyOf({ body }: WrittenRequest): Blob | string | null {
+  if (body === undefined) return null;
+  return "Deno" in globalThis ? new Blob([body]) : body;
+}
+
+/** What an error and its causes say. */
+function reasonOf(error: unknown): string {
+  const said = errorChain(error).map(({ message, name }) => message || name);
+  return said.join(": ") || "fetch failed with a value that is not an error";
 }

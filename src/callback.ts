@@ -1,20 +1,23 @@
+// What Kling posts to a callback_url.
 import { InvalidRequestError } from "./errors.js";
-import { isTask, type LipSyncTask, parseJson } from "./task.js";
+import { parseJson } from "./json.js";
+import { isTask, type LipSyncTask } from "./task.js";
 
 /**
- * Reads what Kling posts to a `callback_url`: the bare task, once for every change of status.
+ * Reads the body that Kling posts to a `callback_url`: the bare task, once for every change of
+ * status.
  *
- * A callback has no signature, may be repeated and may come in any order, so take it as a hint:
- * call `get` with its `task_id` before you act on it.
+ * A callback may be repeated, may come in any order and is usually not signed, so treat it as a
+ * hint: call `get` with its `task_id` before you act on it.
  *
- * @param body - the request's body, as JSON text or already parsed
- * @throws InvalidRequestError - it is not JSON, or holds no task
+ * @param body - the request body, as JSON text or already parsed
+ * @throws InvalidRequestError - the body is not JSON or does not hold a task
  */
 export function parseTaskCallback(body: unknown): LipSyncTask {
   const parsed = typeof body === "string" ? parseJson(body) : body;
   if (isTask(parsed)) return parsed;
   throw new InvalidRequestError(
-    "The callback's body is not a task: it is not JSON with a task_id and a task_status.",
+    "The callback body is not a task: it is not JSON with a task_id and a task_status.",
     "body",
   );
 }

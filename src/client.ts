@@ -1,139 +1,140 @@
-import createClient from "openapi-fetch";
-import type { paths } from "../generated/schema.js";
-import { attempt, RequestRecord, type Send } from "./attempt.js";
-import { type ApiKey, apiKeySource, baseUrlSource } from "./auth.js";
-import { type LipSyncRequest, toBody, toPathSegment } from "./request.js";
-import type { Call } from "./response.js";
+// The public interfaces, and the wiring of a client.
+import { attempt, type Connection } from "./attempt.js";
+import { type ApiKey, checkApiKey } from "./auth.js";
+import { type WrittenRequest, createTask, getTask } from "./operations.js";
+import { checkBaseUrl, checkNumber, checkOption, environmentVariable, fetchOf } from "./options.js";
+import { createRedactorCache } from "./redact.js";
+import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
 import { retry } from "./retry.js";
 import type { LipSyncTask, SucceededLipSyncTask } from "./task.js";
-import { limitOf } from "./time.js";
 import { waitForTask, type WaitOptions } from "./wait.js";
 
-/** How to reach a gateway. All options may be absent or `undefined`. */
+/** How to reach a gateway. All options may be `undefined`. */
 export interface LipSyncClientOptions {
   /**
-   * The gateway's key, or a function that gives it and is asked before every attempt. A `Bearer `
-   * in front is dropped. Default: the environment variable `KLING_API_KEY`, read at each attempt.
+   * The gateway's API key, or a (possibly async) function, called before each attempt. A leading
+   * `Bearer ` is removed. Default: the environment variable `KLING_API_KEY`, read at each call.
    */
   apiKey?: ApiKey | undefined;
   /**
    * The gateway's origin, such as `https://gateway.example`; `/kling/v1/…` is added to it.
-   * Default: the environment variable `KLING_BASE_URL`, read at each attempt.
+   * Default: the environment variable `KLING_BASE_URL`, read at each call.
    */
   baseUrl?: string | undefined;
   /**
-   * A `fetch` of your own, called with a URL and an init; default `globalThis.fetch`. It must not
-   * repeat a request by itself: a POST that is sent twice may be billed twice.
+   * Your own `fetch`, called with a URL and an init; default `globalThis.fetch`. It must not retry
+   * by itself: a POST that is sent twice may be billed twice.
    */
   fetch?: typeof globalThis.fetch | undefined;
   /**
-   * The longest that one attempt may take, from asking for the key to the end of the answer's body,
-   * in milliseconds; default 60_000. `Infinity` is no limit.
+   * Timeout for one attempt in milliseconds, including the key function and reading the response
+   * body; default 60_000. `Infinity` means no timeout.
    */
   timeoutMs?: number | undefined;
-  /** How often a failed attempt is repeated where that is safe; default 2. */
+  /** How many times a failed attempt is retried where that is safe; default 2. */
   maxRetries?: number | undefined;
 }
 
 /** What one call does differently from the client. */
 export interface RequestOptions {
   /**
-   * Ends the call at once, and the promise rejects with `signal.reason`. A `create` that is aborted
+   * Ends the call immediately: the promise rejects with `signal.reason`. A `create` that is aborted
    * may have started a task that is billed.
    */
   signal?: AbortSignal | undefined;
-  /** The longest that one attempt may take; default: the client's. */
+  /** Timeout for one attempt in milliseconds; default: the client's. */
   timeoutMs?: number | undefined;
-  /** How often a failed attempt is repeated where that is safe; default: the client's. */
+  /** How many times a failed attempt is retried where that is safe; default: the client's. */
   maxRetries?: number | undefined;
 }
 
 /** Calls the lip-sync endpoint of one gateway. */
 export interface LipSyncClient {
   /**
-   * Starts a task, which is billed, and resolves as soon as the gateway has taken it. Keep its
+   * Starts a task, which is billed, and resolves as soon as the gateway has accepted it. Store its
    * `task_id`; the video takes minutes.
    *
-   * Repeated only where it is certain that no task was created.
+   * Retried only where it is certain that no task was created.
    *
-   * @throws InvalidRequestError - not exactly one video, or a field of the mode is missing
-   * @throws ConfigurationError - no key or base URL, or one that cannot work
-   * @throws ApiError - the gateway answered something else than a task
-   * @throws ConnectionError - no whole answer; see its `mayHaveCreatedTask`
+   * @throws InvalidRequestError - not exactly one video, or a required field of the mode is missing
+   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
+   * @throws ApiError - the gateway responded with something other than a task
+   * @throws ConnectionError - no complete response; see its `mayHaveCreatedTask`
    */
   create(request: LipSyncRequest, options?: RequestOptions): Promise<LipSyncTask>;
   /**
-   * Asks how far a task is.
+   * Returns a task as it is now.
    *
-   * @throws InvalidRequestError - the id cannot be one
-   * @throws ConfigurationError - no key or base URL, or one that cannot work
-   * @throws ApiError - the gateway answered something else than a task
-   * @throws ConnectionError - no whole answer, also after the repeats
+   * @throws InvalidRequestError - the id is invalid
+   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
+   * @throws ApiError - the gateway responded with something other than a task
+   * @throws ConnectionError - no complete response, also after the retries
    */
   get(taskId: string, options?: RequestOptions): Promise<LipSyncTask>;
   /**
-   * Asks at once and then every 10 s until the task is done. It never creates anything, so it can
-   * be called again with the same id, also from another process.
+   * Polls at once and then every 10 s until the task is done. It never creates anything, so you can
+   * call it again with the same id, also from another process.
    *
-   * Failures that may pass (no connection, 5xx, too many requests) are waited out until the limit.
+   * Failures that may pass (no connection, 5xx, too many requests) do not end it; its timeout does.
    *
    * @throws TaskFailedError - the task ended as `failed`
-   * @throws TaskTimeoutError - the limit was reached; the task goes on
-   * @throws InvalidRequestError - the id cannot be one
-   * @throws ConfigurationError - no key or base URL, or one that cannot work
-   * @throws ApiError - an answer that waiting does not mend, such as 401 or 404
+   * @throws TaskTimeoutError - the timeout was reached; the task goes on
+   * @throws InvalidRequestError - the id is invalid
+   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
+   * @throws ApiError - a response that waiting cannot fix, such as 401 or 404
    */
   wait(taskId: string, options?: WaitOptions): Promise<SucceededLipSyncTask>;
 }
 
-const PATH = "/kling/v1/videos/lip-sync";
-
 /**
- * Makes a client for one gateway; no connection is opened yet.
+ * Creates a client for one gateway; nothing is sent yet.
  *
- * @throws ConfigurationError - a key, base URL or limit that is given and cannot work
+ * @throws ConfigurationError - a key, base URL or other option that is given and invalid
  */
 export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSyncClient {
-  const connection = {
-    apiKey: apiKeySource(options.apiKey),
-    baseUrl: baseUrlSource(options.baseUrl),
-    fetch: options.fetch,
-  };
-  const timeoutMs = limitOf("timeoutMs", options.timeoutMs, 60_000);
-  const maxRetries = limitOf("maxRetries", options.maxRetries, 2);
-  const http = createClient<paths>({
-    Request: RequestRecord as unknown as typeof Request,
-    fetch: (record: unknown) => Promise.resolve(record as Response),
-  });
+  // What is given is checked now; what is absent is looked for, and missed, at each call.
+  const apiKey = options.apiKey === undefined ? undefined : checkApiKey(options.apiKey);
+  const baseUrl = options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl);
+  checkOption("fetch", options.fetch, typeof options.fetch === "function", "a function");
+  const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 60_000);
+  const maxRetries = checkNumber("maxRetries", options.maxRetries, 2);
+  const redactorOf = createRedactorCache();
 
-  async function request(call: Call, send: Send, options: RequestOptions): Promise<LipSyncTask> {
-    const { signal } = options;
-    const limits = { signal, timeoutMs: limitOf("timeoutMs", options.timeoutMs, timeoutMs) };
-    const retries = limitOf("maxRetries", options.maxRetries, maxRetries);
-    const repeats = { isBilled: call.method === "POST", maxRetries: retries, signal };
-    return retry(() => attempt(connection, call, send, limits), repeats);
+  /** Throws before anything asynchronous, so that the error's stack has the caller's line. */
+  function connect(): Connection {
+    return {
+      apiKey: apiKey ?? checkApiKey(environmentVariable("KLING_API_KEY")),
+      baseUrl: baseUrl ?? checkBaseUrl(environmentVariable("KLING_BASE_URL")),
+      fetch: fetchOf(options.fetch),
+      redactorOf,
+    };
   }
 
-  async function get(taskId: string, options: RequestOptions = {}): Promise<LipSyncTask> {
-    const call: Call = { method: "GET", path: `${PATH}/${toPathSegment(taskId)}` };
-    const params = { path: { task_id: taskId } };
-    return request(call, (init) => http.GET(`${PATH}/{task_id}`, { ...init, params }), options);
+  async function call(writing: Promise<WrittenRequest>, options: RequestOptions) {
+    const connection = connect();
+    const { signal } = options;
+    // Any realm's, known by its shape.
+    checkOption("signal", signal, typeof signal?.addEventListener === "function", "an AbortSignal");
+    const limits = {
+      signal,
+      timeoutMs: checkNumber("timeoutMs", options.timeoutMs, timeoutMs),
+      maxRetries: checkNumber("maxRetries", options.maxRetries, maxRetries),
+    };
+    // Written once, so that every attempt sends the same bytes.
+    const request = await writing;
+    const isBilled = request.method === "POST";
+    return retry(() => attempt(request, connection, limits), { ...limits, isBilled });
+  }
+
+  async function get(taskId: string, options: RequestOptions = {}) {
+    return call(getTask(checkTaskId(taskId)), options);
   }
 
   return {
-    async create(lipSync, options = {}) {
-      const body = toBody(lipSync);
-      // Written once, so that every attempt sends the same.
-      const json = JSON.stringify(body);
-      // A text is sent again by Deno itself where a connection breaks; a Blob is not.
-      const bodySerializer = () => ("Deno" in globalThis ? new Blob([json]) : json);
-      const send: Send = (init) => http.POST(PATH, { ...init, body, bodySerializer });
-      return request({ method: "POST", path: PATH }, send, options);
-    },
     get,
-    async wait(taskId, options = {}) {
-      const poll = (signal: AbortSignal) => get(taskId, { signal, maxRetries: 0 });
-      return waitForTask(taskId, poll, options);
+    async create(request, options = {}) {
+      return call(createTask(toBody(request)), options);
     },
+    wait: (taskId, options = {}) => waitForTask({ connect, get }, taskId, options),
   };
 }

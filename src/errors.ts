@@ -1,6 +1,8 @@
-import { type LipSyncTask, textOf } from "./task.js";
+// The errors of this library.
+import { textOf } from "./json.js";
+import type { LipSyncTask } from "./task.js";
 
-/** What every error of this library has. An abort is not one: it rejects with the signal's reason. */
+/** The base class of all errors of this library. An abort rejects with the signal's reason instead. */
 export class LipSyncError extends Error {
   override readonly name: string = "LipSyncError";
   /**
@@ -17,15 +19,15 @@ export class LipSyncError extends Error {
   }
 }
 
-/** The key, the base URL or a limit is missing or cannot work; the attempt was not sent. */
+/** The key, the base URL or another option is missing or invalid; nothing was sent. */
 export class ConfigurationError extends LipSyncError {
   override readonly name = "ConfigurationError";
 }
 
-/** What was passed cannot be right; nothing was sent. */
+/** The request, an id or a callback body is invalid; nothing was sent. */
 export class InvalidRequestError extends LipSyncError {
   override readonly name = "InvalidRequestError";
-  /** What is wrong, such as `"input.video_url"` or `"taskId"`. */
+  /** The invalid field, such as `"input.video_url"` or `"taskId"`. */
   readonly field: string;
 
   constructor(message: string, field: string) {
@@ -35,20 +37,20 @@ export class InvalidRequestError extends LipSyncError {
 }
 
 /**
- * The server answered, and the answer is not success: not 2xx, a `code` other than 0, not JSON, no
- * task in it, or more than 1 MiB. The key is taken out of what is kept of it.
+ * A complete response that is not a task: not 2xx, a `code` other than 0, not JSON, no task in it,
+ * or more than 1 MiB. The API key is replaced by `***` in everything that is kept.
  */
 export class ApiError extends LipSyncError {
   override readonly name = "ApiError";
   /** The HTTP status; 0 for a redirect that the runtime hides, as browsers do. */
   readonly status: number;
-  /** Kling's code as a number (also where it came as a numeric string), or the gateway's word. */
+  /** Kling's code as a number (also if it came as a numeric string), or the gateway's own word. */
   readonly code: number | string | undefined;
-  /** The answer's `request_id`, else its `x-request-id` header: what a gateway asks for. */
+  /** The `request_id` in the body, or else the `x-request-id` header: gateways ask for it. */
   readonly requestId: string | undefined;
-  /** The headers of the answer. */
+  /** The response headers. */
   readonly headers: Headers;
-  /** The text of the answer; of one that is too large, the first 60 KiB or so. */
+  /** The response body as text; of a body that is too large, the first 60 KiB. */
   readonly body: string;
 
   constructor(
@@ -65,7 +67,7 @@ export class ApiError extends LipSyncError {
   }
 }
 
-/** No whole answer came: refused, reset, broken off or timed out. `cause` says what happened. */
+/** No complete response: refused, reset, cut off or timed out. `cause` says what happened. */
 export class ConnectionError extends LipSyncError {
   override readonly name = "ConnectionError";
 }
@@ -73,7 +75,7 @@ export class ConnectionError extends LipSyncError {
 /** The task ended as `failed`; the message is its `task_status_msg`. */
 export class TaskFailedError extends LipSyncError {
   override readonly name = "TaskFailedError";
-  /** The task as it was last answered. */
+  /** The task as the gateway last described it. */
   readonly task: LipSyncTask;
 
   constructor(task: LipSyncTask) {
@@ -85,14 +87,14 @@ export class TaskFailedError extends LipSyncError {
 
 /**
  * `wait` reached its time limit. The task goes on and is billed all the same: call `wait` again
- * with {@link TaskTimeoutError.taskId}, and do not create it anew. `cause` is the error of the last
- * poll that ended, if that failed.
+ * with {@link TaskTimeoutError.taskId}; do not create the task again. `cause` is the error of the
+ * last poll, if that failed.
  */
 export class TaskTimeoutError extends LipSyncError {
   override readonly name = "TaskTimeoutError";
   /** The id that `wait` was called with. */
   readonly taskId: string;
-  /** The task as it was last answered; absent if no poll was. */
+  /** The task as the gateway last described it; `undefined` if no poll succeeded. */
   readonly task: LipSyncTask | undefined;
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {
@@ -102,22 +104,4 @@ export class TaskTimeoutError extends LipSyncError {
     this.taskId = taskId;
     this.task = task;
   }
-}
-
-const WORDS = ["name", "message", "stack", "code", "syscall", "errors"] as const;
-
-/** What an error and its causes say, as texts; one that cannot be read ends the list. */
-export function causesOf(error: unknown): Record<(typeof WORDS)[number], string>[] {
-  const causes: ReturnType<typeof causesOf> = [];
-  try {
-    for (let next = error; next instanceof Error && causes.length < 5; next = next.cause) {
-      const said = next as unknown as Record<string, unknown>;
-      // In an array, undefined and null are the empty text.
-      const texts = WORDS.map((word) => [word, [said[word]].join()]);
-      causes.push(Object.fromEntries(texts) as (typeof causes)[number]);
-    }
-  } catch {
-    // A getter threw, or what it gave is no text.
-  }
-  return causes;
 }

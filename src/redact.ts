@@ -1,35 +1,45 @@
-import { causesOf } from "./errors.js";
+// Takes the API key out of everything that an error keeps.
+import { errorChain } from "./network-error.js";
 
-/** Takes the key out of a text. */
+/** Replaces the key by `***` in a text, also where JSON or a URL spells it differently. */
 export type Redact = (text: string) => string;
 
-let latest: { key: string; redact: Redact } | undefined;
+/** A shorter key would be found in innocent words. */
+const SHORTEST_KEY = 6;
 
-/** The last one is kept, since making it is a good part of what an attempt costs. */
-export function redactor(key: string): Redact {
-  if (latest?.key !== key) latest = { key, redact: makeRedactor(key) };
-  return latest.redact;
+/** Makes redactors, and keeps the latest: making one is a good part of the cost of an attempt. */
+export function createRedactorCache(): (key: string) => Redact {
+  let latest: { key: string; redact: Redact } | undefined;
+  return (key) => {
+    if (latest?.key !== key) latest = { key, redact: redactorOf(key) };
+    return latest.redact;
+  };
 }
 
-/** Finds the key as it is and as JSON or a URL may spell its characters. */
-function makeRedactor(key: string): Redact {
-  // Shorter is no key, and would be found in innocent words.
-  if (key.length < 6) return (text) => text;
-  // How many backslashes are skipped is bounded, and with it the time that a hostile answer takes.
-  const spellings = Array.from(key, (character) => {
-    const hex = character.charCodeAt(0).toString(16);
-    const plain = /\w/.test(character) ? character : `\\\\{0,8}\\${character}`;
-    return `(?:${plain}|%${hex}|\\\\{1,8}u00${hex})`;
-  });
-  const pattern = new RegExp(spellings.join(""), "gi");
+function redactorOf(key: string): Redact {
+  if (key.length < SHORTEST_KEY) return (text) => text;
+  const pattern = new RegExp(Array.from(key, spellings).join(""), "gi");
   return (text) => text.replace(pattern, "***");
 }
 
-/** A copy of an error and of what caused it, with what a log needs and without the key. */
-export function redactCause(error: unknown, redact: Redact): Error | undefined {
-  return causesOf(error).reduceRight<Error | undefined>((cause, { message, code, ...texts }) => {
-    const own = { name: redact(texts.name), stack: redact(texts.stack) };
-    const copy = Object.assign(new Error(redact(message), cause && { cause }), own);
-    return code === "" ? copy : Object.assign(copy, { code: redact(code) });
-  }, undefined);
+/**
+ * One character as it is, as JSON may escape it, or percent-encoded. The number of backslashes is
+ * bounded, and with it the time that a hostile response takes.
+ */
+function spellings(character: string): string {
+  const hex = character.charCodeAt(0).toString(16);
+  const plain = /\w/.test(character) ? character : `\\\\{0,8}\\${character}`;
+  return `(?:${plain}|%${hex}|\\\\{1,8}u00${hex})`;
+}
+
+/** A copy of an error and its causes with what a log needs, without the key. */
+export function redactError(error: unknown, redact: Redact): Error | undefined {
+  let copy: Error | undefined;
+  for (const { name, message, stack, code } of errorChain(error).reverse()) {
+    const cause = copy;
+    copy = new Error(redact(message), cause && { cause });
+    Object.assign(copy, { name: redact(name), stack: redact(stack) });
+    if (code !== "") Object.assign(copy, { code: redact(code) });
+  }
+  return copy;
 }

@@ -1,38 +1,39 @@
-import { ConfigurationError } from "./errors.js";
+// Time limits, pauses and aborts.
 
-/** setTimeout fires at once for more than this, so a longer limit is none. */
+/** setTimeout fires at once for more than this, so a longer limit is no limit. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What ends a piece of work before it is done. */
-export interface Limits {
-  signal: AbortSignal | undefined;
-  timeoutMs: number;
-  /** The error to reject with when the time is over. */
-  onTimeout: () => unknown;
-}
+export type Limits = { signal: AbortSignal | undefined; timeoutMs: number };
 
 /**
- * Runs the work and settles with it, or rejects at once when the caller's signal aborts (with its
- * reason) or the time is over. The work is told through a signal of its own.
+ * Runs the work and settles with it; or rejects immediately with the reason of the caller's signal
+ * when that aborts; or settles as `onTimeout` does when the time is over. The work is told through
+ * a signal of its own.
  */
-export function within<T>(limits: Limits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const { signal, timeoutMs, onTimeout } = limits;
+export function within<T>(
+  { signal, timeoutMs }: Limits,
+  onTimeout: () => Promise<T>,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
     const stop = () => {
       clearTimeout(timer);
-      unlisten();
+      stopListening();
     };
-    const cancel = (reason: unknown) => {
+    const abort = (reason: unknown) => {
       stop();
       reject(reason);
       controller.abort(reason);
     };
     const expire = () => {
-      cancel(onTimeout());
+      stop();
+      resolve(onTimeout());
+      controller.abort(new DOMException("The time limit was reached.", "TimeoutError"));
     };
-    const unlisten = onAbort(signal, cancel);
+    const stopListening = onAbort(signal, abort);
     const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(expire, timeoutMs);
     work(controller.signal).finally(stop).then(resolve, reject);
   });
@@ -43,22 +44,15 @@ export function delay(delayMs: number, signal: AbortSignal | undefined): Promise
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const wake = () => {
-      unlisten();
+      stopListening();
       resolve();
     };
     const timer = setTimeout(wake, Math.min(delayMs, LONGEST_TIMER_MS));
-    const unlisten = onAbort(signal, (reason) => {
+    const stopListening = onAbort(signal, (reason) => {
       clearTimeout(timer);
       reject(reason);
     });
   });
-}
-
-/** A limit as an option gives it: a time, or a number of times. */
-export function limitOf(name: string, value: number | undefined, fallback: number): number {
-  if (value === undefined) return fallback;
-  if (typeof value === "number" && value >= 0) return value;
-  throw new ConfigurationError(`The option ${name} is not a number of at least 0.`);
 }
 
 type OnAbort = (reason: unknown) => void;
@@ -67,13 +61,10 @@ const callbacksOf = new WeakMap<AbortSignal, Set<OnAbort>>();
 
 /**
  * Calls back when the signal aborts, until the returned function is called. All callbacks of a
- * signal share one listener on it, since Node warns at the eleventh.
+ * signal share one listener on it, because Node warns at the eleventh.
  */
 export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () => void {
   if (!signal) return () => undefined;
-  if (typeof signal.addEventListener !== "function") {
-    throw new ConfigurationError("The option signal is not an AbortSignal.");
-  }
   const callbacks = callbacksOf.get(signal) ?? new Set();
   callbacksOf.set(signal, callbacks.add(callback));
   signal.addEventListener("abort", notify, { once: true });

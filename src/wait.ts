@@ -1,48 +1,67 @@
+// Polling until a task is done.
 import { TaskFailedError, TaskTimeoutError } from "./errors.js";
-import { mayRepeat, retryAfterMs } from "./retry.js";
-import { isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
-import { delay, limitOf, within } from "./time.js";
+import { checkNumber, checkOption } from "./options.js";
+import { mayRepeat, retryAfterMs } from "./outcome.js";
+import { checkTaskId } from "./request.js";
+import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
+import { delay, within } from "./time.js";
 
-/** How long and how often a task is asked for. All options may be absent or `undefined`. */
+/** How long to wait and how often to poll. All options may be `undefined`. */
 export interface WaitOptions {
-  /** Ends the wait at once; the promise rejects with `signal.reason`, and the task goes on. */
+  /** Ends the wait immediately: the promise rejects with `signal.reason`, and the task goes on. */
   signal?: AbortSignal | undefined;
-  /** From the answer of a poll to the next one, plus up to a tenth; default 10_000. */
+  /** Delay between polls in milliseconds, plus up to 10 % jitter; default 10_000. */
   intervalMs?: number | undefined;
-  /** The whole wait, a hanging poll included; default 1_800_000, half an hour. */
+  /** Timeout for the whole wait in milliseconds; default 1_800_000, half an hour. */
   timeoutMs?: number | undefined;
-  /** Called once for every answered poll, and awaited; what it throws ends the wait. */
+  /** Called after each successful poll, and awaited; what it throws ends the wait. */
   onUpdate?: ((task: LipSyncTask) => void) | undefined;
 }
 
-/** Polls until the task is done. `poll` is one attempt; what may pass, passes by waiting. */
-export function waitForTask(
+type Get = (id: string, options: { signal: AbortSignal; maxRetries: 0 }) => Promise<LipSyncTask>;
+
+/** Polls until the task is done. Between two polls, a wait is one timer. */
+export async function waitForTask(
+  { connect, get }: { connect: () => unknown; get: Get },
   taskId: string,
-  poll: (signal: AbortSignal) => Promise<LipSyncTask>,
   { signal, onUpdate, ...options }: WaitOptions,
 ): Promise<SucceededLipSyncTask> {
-  const intervalMs = limitOf("intervalMs", options.intervalMs, 10_000);
-  const timeoutMs = limitOf("timeoutMs", options.timeoutMs, 1_800_000);
+  checkTaskId(taskId);
+  checkOption("signal", signal, typeof signal?.addEventListener === "function", "an AbortSignal");
+  checkOption("onUpdate", onUpdate, typeof onUpdate === "function", "a function");
+  const intervalMs = checkNumber("intervalMs", options.intervalMs, 10_000);
+  const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 1_800_000);
+  connect();
+  const endsAt = Date.now() + timeoutMs;
   let last: LipSyncTask | undefined;
   let problem: unknown;
-  const onTimeout = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
-  return within({ signal, timeoutMs, onTimeout }, async (signal) => {
-    for (;;) {
-      try {
-        last = await poll(signal);
-        problem = undefined;
-      } catch (error) {
-        if (!mayRepeat(error, { isBilled: false })) throw error;
-        problem = error;
-      }
-      signal.throwIfAborted();
-      if (last && !problem) {
-        await (onUpdate?.(last) as unknown);
-        if (isSucceeded(last)) return last;
-        if (last.task_status === "failed") throw new TaskFailedError(last);
-      }
-      const pauseMs = intervalMs * (1 + Math.random() / 10);
-      await delay(Math.max(pauseMs, retryAfterMs(problem) ?? 0), signal);
+
+  const poll = async (signal: AbortSignal) => {
+    try {
+      last = await get(taskId, { signal, maxRetries: 0 });
+      problem = undefined;
+    } catch (error) {
+      if (!mayRepeat(error, { isBilled: false })) throw error;
+      problem = error;
+      return undefined;
     }
-  });
+    signal.throwIfAborted();
+    await (onUpdate?.(last) as unknown);
+    return last;
+  };
+  // A task that is done counts, even if the time is over while onUpdate runs.
+  const onTimeout = () =>
+    last && isDone(last)
+      ? Promise.resolve(last)
+      : Promise.reject(new TaskTimeoutError(taskId, timeoutMs, last, problem));
+
+  for (;;) {
+    const task = await within({ signal, timeoutMs: endsAt - Date.now() }, onTimeout, poll);
+    if (task && isSucceeded(task)) return task;
+    if (task && isDone(task)) throw new TaskFailedError(task);
+    const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), retryAfterMs(problem) ?? 0);
+    const leftMs = endsAt - Date.now();
+    await delay(Math.min(pauseMs, leftMs), signal);
+    if (pauseMs >= leftMs) await onTimeout();
+  }
 }

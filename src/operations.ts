@@ -1,0 +1,44 @@
+// The one room of openapi-fetch. It checks the path, the parameters and the body of each operation
+// against the generated `paths`, and it writes the request. It neither sends nor reads: its
+// `Request` loses its signal to a garbage collection (nodejs/undici#4068), and it reads a failed
+// response without a bound. What sends and reads is attempt.ts.
+import createClient from "openapi-fetch";
+import type { paths } from "../generated/schema.js";
+import { LIP_SYNC_PATH, type RequestBody } from "./wire.js";
+
+/**
+ * A request as openapi-fetch wrote it, without the base URL and the key. openapi-fetch takes it for
+ * a `Request`, and then, having nothing that sends, for the empty response to it.
+ */
+export class WrittenRequest {
+  readonly status = 204;
+  readonly path: string;
+  readonly method: "GET" | "POST";
+  readonly headers: Headers;
+  readonly body: string | undefined;
+
+  constructor(path: string, init: RequestInit) {
+    this.path = path;
+    this.method = init.method as "GET" | "POST";
+    this.headers = init.headers as Headers;
+    this.body = init.body as string | undefined;
+  }
+}
+
+const writer = /* @__PURE__ */ createClient<paths>({
+  Request: WrittenRequest as unknown as typeof Request,
+  fetch: (written) => Promise.resolve(written as unknown as Response),
+});
+
+async function written(writing: Promise<{ response: unknown }>): Promise<WrittenRequest> {
+  return (await writing).response as WrittenRequest;
+}
+
+export function createTask(body: RequestBody): Promise<WrittenRequest> {
+  return written(writer.POST(LIP_SYNC_PATH, { body }));
+}
+
+export function getTask(taskId: string): Promise<WrittenRequest> {
+  const params = { path: { task_id: taskId } };
+  return written(writer.GET(`${LIP_SYNC_PATH}/{task_id}`, { params }));
+}

@@ -1,0 +1,63 @@
+// What a failure means: may a task exist, may the call be repeated, and after which pause. The one
+// owner of statuses and codes; the table is in the README ("What happens when it fails").
+import { ApiError, ConnectionError } from "./errors.js";
+
+/** Kling's codes for too many requests, and for more tasks at once than the account may run. */
+const TOO_MANY = [1302, 1303];
+
+export function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** Whether fetch would follow it; 0 is the status of a redirect that a browser hides. */
+export function isRedirect(status: number): boolean {
+  return [0, 301, 302, 303, 307, 308].includes(status);
+}
+
+/** Whether the server certainly refused, and no task was created. `code` is Kling's own. */
+export function isRefused(status: number, code: number | string | undefined): boolean {
+  // Kling refuses with codes from 1000 to 1999, at whatever status a gateway passes them on.
+  if (typeof code === "number" && code >= 1000 && code <= 1999) return true;
+  // "See Other" leads to the result of something that was done.
+  if (status === 303) return false;
+  // A request timeout does not say how much of the request arrived.
+  if (status === 408) return false;
+  return status >= 300 && status <= 499;
+}
+
+/** Whether the failed call may be repeated: a `create` only if no task was created. */
+export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): boolean {
+  if (error instanceof ConnectionError) return !isBilled || !error.mayHaveCreatedTask;
+  if (!(error instanceof ApiError)) return false;
+  const { status, code } = error;
+  // Repeating might create a second task.
+  if (isBilled && error.mayHaveCreatedTask) return false;
+  // Too much at this moment.
+  const isTooMany = typeof code === "number" && TOO_MANY.includes(code);
+  if (isTooMany && (status === 429 || isSuccess(status))) return true;
+  // A gateway's own limit; with another code of Kling's, the account has to be fixed first.
+  if (status === 429) return typeof code !== "number";
+  // A failure of the server, after which nobody knows what it did.
+  if (status === 408 || (status >= 500 && status <= 599)) return !isBilled;
+  // Any other 3xx and 4xx, and a success without a task: the next response would be the same.
+  return false;
+}
+
+/** The pause that a failed response asks for with `Retry-After`, in seconds or as a date. */
+export function retryAfterMs(error: unknown): number | undefined {
+  if (!(error instanceof ApiError)) return undefined;
+  const value = error.headers.get("retry-after") ?? "";
+  if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
+  // Date.parse takes almost anything for a date, so ask for the form that HTTP has.
+  if (!/^[a-z]{3,9}, .+ GMT$/i.test(value)) return undefined;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+/** The longest pause, and the longest random part of one. */
+export const LONGEST_PAUSE_MS = 60_000;
+
+/** The pause before the next attempt where the response names none; `retries` counts from 0. */
+export function backoffMs(retries: number): number {
+  return 1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries);
+}
