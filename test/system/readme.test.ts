@@ -8,15 +8,15 @@ import { build } from "esbuild";
 import ts from "typescript";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
-import { serve } from "../scripts/demo.js";
-import * as library from "../src/index.js";
-import type { LipSyncClient, LipSyncRequest } from "../src/index.js";
-import { createFakeGateway, type FakeGateway } from "../src/testing.js";
+import { serve } from "../../scripts/demo.js";
+import * as library from "../../src/index.js";
+import type { LipSyncClient, LipSyncRequest } from "../../src/index.js";
+import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
 
 // Processes and the compiler are slow on a machine that is busy.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
-const project = fileURLToPath(new URL("..", import.meta.url));
+const project = fileURLToPath(new URL("../..", import.meta.url));
 const read = (file: string) => readFile(path.join(project, file), "utf8");
 
 const sources = {
@@ -701,6 +701,6 @@ function defaultsOf(name: string): Record<string, string> {
 
 /** The numbers that a file of the code falls back to where an option is absent, as written there. */
 async function limitsIn(file: string): Promise<Record<string, string>> {
-  const found = (await read(file)).matchAll(/limitOf\("(\w+)", options\.\1, ([\d_]+)\)/g);
+  const found = (await read(file)).matchAll(/checkNumber\("(\w+)", options\.\1, ([\d_]+)\)/g);
   return Object.fromEntries([...found].map(([, name = "", fallback = ""]) => [name, fallback]));
 }

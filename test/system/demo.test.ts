@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { demo, explain, serve } from "../scripts/demo.js";
-import { TaskTimeoutError } from "../src/index.js";
-import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from "../src/testing.js";
+import { demo, explain, serve } from "../../scripts/demo.js";
+import { TaskTimeoutError } from "../../src/index.js";
+import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -145,10 +145,11 @@ describe("with flags, the demo", () => {
   });
 
   test("waits for a task that exists and creates none", async () => {
-    const { gateway, env } = await served({ polls: 1 });
-    const now = Date.now();
-    const task = { task_id: "old-1", task_status: "submitted", created_at: now, updated_at: now };
-    gateway.tasks.set("old-1", task);
+    const { gateway, env } = await served();
+    const videos = [{ url: "https://fake-gateway.invalid/old-1.mp4" }];
+    const times = { created_at: 1, updated_at: 2 };
+    const done = { task_id: "old-1", task_status: "succeed", task_result: { videos }, ...times };
+    gateway.tasks.set("old-1", done);
     const { output, exitCode } = await called(["--task-id", "old-1"], env);
     expect(output).toMatch(/^Waiting for task old-1 at 127\.0\.0\.1:\d+; this is not billed\.$/m);
     expect(output).toContain("Video: https://fake-gateway.invalid/old-1.mp4\n");
@@ -276,7 +277,7 @@ async function called(args: string[], env: NodeJS.ProcessEnv = {}) {
 /** Runs the demo in a process of its own. */
 function spawned(args: string[], env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, ["--import", "tsx", "scripts/demo.ts", ...args], {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
     env: { ...process.env, KLING_BASE_URL: undefined, KLING_API_KEY: undefined, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
