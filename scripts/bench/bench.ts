@@ -53,8 +53,7 @@ async function main(): Promise<number> {
     const { platform, versions } = process;
     const machine = { node: versions.node, platform, cpus: os.cpus().map(({ model }) => model) };
     const json = { date: new Date().toISOString(), ...machine, packages, results };
-    if (values.json !== undefined)
-      await replaceFile(values.json, `${JSON.stringify(json, null, 2)}\n`);
+    if (values.json) await replaceFile(values.json, `${JSON.stringify(json, null, 2)}\n`);
     return 0;
   } finally {
     await rm(temporary, { recursive: true, force: true });

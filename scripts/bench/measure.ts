@@ -100,9 +100,10 @@ export async function typeInstantiations({ folder, peer }: Installation) {
   const cwd = path.join(copyIn(folder), "peers");
   await writeFile(path.join(cwd, "empty.ts"), "export {};");
   const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc");
-  const flags = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext";
+  // Without `--typeRoots`, tsc would load every @types package in the folders above.
+  const flags = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext --typeRoots .";
   const count = async (file: string) => {
-    const args = [tsc, ...flags.split(" "), "--types", "", "--extendedDiagnostics", file];
+    const args = [tsc, ...flags.split(" "), "--extendedDiagnostics", file];
     const { stdout } = await run(process.execPath, args, { cwd });
     return Number(/^Instantiations: +(\d+)$/m.exec(stdout)?.[1]);
   };
