@@ -1,12 +1,15 @@
+// CONTRIBUTING.md's recipe for a new operation, followed to the letter: it compiles, and its POST is
+// sent with all the care that create has.
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { generate } from "../../scripts/generate.js";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { generate } from "../../scripts/spec/generate.js";
 import type { LipSyncClientOptions, LipSyncTask } from "../../src/index.js";
+import submitted from "../fixtures/submitted.json" with { type: "json" };
 
 // The compiler, and what turns a document into types, are slow on a machine that is busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -17,161 +20,160 @@ const read = (...names: string[]) => readFile(path.join(project, ...names), "utf
 /** A second pair of operations, as gateways publish it. */
 const OPERATIONS = `  /kling/v1/videos/advanced-lip-sync:
     post:
-      summary: 对口型
       requestBody:
         content:
           application/json:
             schema:
               type: object
               properties:
-                session_id:
-                  type: string
-                  description: From the recognition of faces.
+                session_id: { type: string }
                 face_choose:
                   type: array
                   items:
                     type: object
-                    properties:
-                      face_id: { type: string }
-                      audio_id: { type: string }
-                      sound_file: { type: string }
-                      sound_start_time: { type: integer }
-                      sound_end_time: { type: integer }
-                    required: [face_id, sound_start_time, sound_end_time]
-                callback_url: { type: string }
+                    properties: { face_id: { type: string }, audio_id: { type: string } }
+                    required: [face_id]
               required: [session_id, face_choose]
-      responses:
-        '200': { description: '', content: { application/json: { schema: { type: object, properties: {} } } }, headers: {} }
+      responses: { '200': { description: '', content: { application/json: { schema: { type: object, properties: {} } } } } }
       security: []
   /kling/v1/videos/advanced-lip-sync/{id}:
     get:
       parameters:
         - { name: id, in: path, required: true, schema: { type: string } }
-      responses:
-        '200': { description: '' }
+      responses: { '200': { description: '' } }
       security: []
 `;
 
 const USAGE = `import type { paths } from "./generated/schema.js";
 import { createLipSyncClient, type LipSyncTask } from "./src/index.js";
 
-type Advanced = paths["/kling/v1/videos/advanced-lip-sync"]["post"];
 type Query = paths["/kling/v1/videos/advanced-lip-sync/{id}"]["get"];
-export type Body = NonNullable<Advanced["requestBody"]>["content"]["application/json"];
 export const parameters: Query["parameters"]["path"] = { id: "1" };
 
 const client = createLipSyncClient();
-const face = { face_id: "0", audio_id: "1", sound_start_time: 0, sound_end_time: 5000 };
+const face = { face_id: "0", audio_id: "1" };
 export const task: Promise<LipSyncTask> = client.createAdvanced({
   session_id: "1",
   face_choose: [face],
 });
 // @ts-expect-error: session_id is missing
 void client.createAdvanced({ face_choose: [face] });
-// @ts-expect-error: a number is no face
+// @ts-expect-error: a number is not a face
 void client.createAdvanced({ session_id: "1", face_choose: [1] });
 `;
 
 let folder = "";
-let schema = "";
+let recipe: string[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), "operation-"));
   const published = await read("spec", "lip-sync.yaml");
   const page = published.replace("\ncomponents:\n", `\n${OPERATIONS}components:\n`);
   const overlay = { file: "overlay.yaml", text: await read("spec", "overlay.yaml") };
   const files = await generate({ file: "page.yaml", text: page }, overlay);
-  schema = files.get("schema.ts") ?? "";
+  const [, section = ""] = (await read("CONTRIBUTING.md")).split("\n## Adding an operation\n");
+  recipe = [...(section.split("\n## ")[0] ?? "").matchAll(/```ts\n([^]+?)```\n/g)].map(
+    ([, block = ""]) => block,
+  );
+  const [request = "", declaration = "", method = ""] = recipe;
 
   await cp(path.join(project, "src"), path.join(folder, "src"), { recursive: true });
   await mkdir(path.join(folder, "generated"));
-  await writeFile(path.join(folder, "generated", "schema.ts"), schema);
+  await writeFile(path.join(folder, "generated", "schema.ts"), files.get("schema.ts") ?? "");
   await writeFile(path.join(folder, "package.json"), '{ "type": "module" }');
-  await symlink(path.join(project, "node_modules"), path.join(folder, "node_modules"));
-  await writeFile(path.join(folder, "src", "client.ts"), await clientWithMethod());
   await writeFile(path.join(folder, "usage.ts"), USAGE);
+  await symlink(path.join(project, "node_modules"), path.join(folder, "node_modules"));
+  await edit("operations.ts", [/$/, `\n${request}`]);
+  await edit(
+    "client.ts",
+    [/^/, 'import { type AdvancedBody, createAdvancedTask } from "./operations.js";\n'],
+    [/(?<=^export interface LipSyncClient \{\n)/m, declaration],
+    [/(?<=^ {2}return \{\n)/m, method],
+  );
 });
 afterAll(async () => {
   await rm(folder, { recursive: true });
 });
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
-/** The client with the code of CONTRIBUTING.md where that says it goes. */
-async function clientWithMethod(): Promise<string> {
-  const client = await read("src", "client.ts");
-  const insert = (before: string, text: string, at: string) => {
-    expect(at.split(before)).toHaveLength(2);
-    return at.replace(before, () => text + before);
-  };
-  const declaration =
-    'createAdvanced(\n    body: NonNullable<paths["/kling/v1/videos/advanced-lip-sync"]["post"]["requestBody"]>' +
-    '["content"]["application/json"],\n    options?: RequestOptions,\n  ): Promise<LipSyncTask>;\n  ';
-  const withBlock = insert("  return {\n    async create(", await block(), client);
-  const withEntry = insert("    get,\n", "    createAdvanced,\n", withBlock);
-  return insert("wait(taskId: string, options?: WaitOptions)", declaration, withEntry);
-}
-
-async function block(): Promise<string> {
-  const [, section = ""] = (await read("CONTRIBUTING.md")).split("\n## Adding an operation\n");
-  return /```ts\n([^]+?)```\n/.exec(section)?.[1] ?? "";
+/** Inserts each text at its one place in a file of the copied source. */
+async function edit(file: string, ...insertions: [place: RegExp, text: string][]): Promise<void> {
+  const name = path.join(folder, "src", file);
+  let source = await readFile(name, "utf8");
+  for (const [place, text] of insertions) {
+    expect(source).toMatch(place);
+    source = source.replace(place, () => text);
+  }
+  await writeFile(name, source);
 }
 
 describe("an operation that is new in the document", () => {
-  it("has its types without an edit", () => {
-    expect(schema).toContain('"/kling/v1/videos/advanced-lip-sync": {');
-    expect(schema).toContain('"/kling/v1/videos/advanced-lip-sync/{id}": {');
-    expect(schema).toContain("face_choose: {");
-    expect(schema).toContain("session_id: string;");
-  });
-
   it("gets its method by the ten lines of CONTRIBUTING.md, which compile", async () => {
-    const lines = (await block()).split("\n").filter((line) => line.trim() !== "");
-    expect(lines.length).toBeGreaterThan(0);
-    expect(lines.length).toBeLessThanOrEqual(10);
+    const lines = recipe.join("").split("\n");
+    expect(recipe).toHaveLength(3);
+    expect(lines.filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(10);
 
-    const file = ts.readConfigFile(path.join(project, "tsconfig.json"), (name) =>
-      ts.sys.readFile(name),
-    );
-    const { compilerOptions } = file.config as { compilerOptions: object };
-    const { options } = ts.convertCompilerOptionsFromJson(
-      { ...compilerOptions, types: [] },
-      folder,
-    );
+    const { compilerOptions } = ts.parseConfigFileTextToJson("", await read("tsconfig.json"))
+      .config as { compilerOptions: object };
+    const settings = { ...compilerOptions, types: [] };
+    const { options } = ts.convertCompilerOptionsFromJson(settings, folder);
     const program = ts.createProgram([path.join(folder, "usage.ts")], options);
     const said = ts.getPreEmitDiagnostics(program).map(({ messageText }) => messageText);
     expect(said).toEqual([]);
   });
 
-  it("is called with the key, repeated where it was refused, and never where it may be billed", async () => {
-    const outfile = path.join(folder, "client.js");
-    const entryPoints = [path.join(folder, "src", "index.ts")];
-    await build({ entryPoints, outfile, bundle: true, format: "esm", logLevel: "silent" });
-    const { createLipSyncClient } = (await import(pathToFileURL(outfile).href)) as {
-      createLipSyncClient: (options: LipSyncClientOptions) => {
-        createAdvanced: (body: object) => Promise<LipSyncTask>;
-      };
-    };
-    const task = { task_id: "1", task_status: "submitted", created_at: 1, updated_at: 1 };
-    const answers = [
+  it.each(["a string", "a Blob on Deno"])("posts its body as create does: %s", async (as) => {
+    const isDeno = as.includes("Deno");
+    if (isDeno) vi.stubGlobal("Deno", { version: {} });
+    const { init, createAdvanced } = await clientWith(
       Response.json({ code: 1303 }, { status: 429, headers: { "retry-after": "0" } }),
-      Response.json({ code: 0, message: "SUCCEED", request_id: "1", data: task }),
-      new Response("", { status: 500 }),
-    ];
-    const sent: { url: unknown; init: RequestInit | undefined }[] = [];
-    const { createAdvanced } = createLipSyncClient({
-      apiKey: "key",
-      baseUrl: "https://gateway.example",
-      fetch: (url, init) => {
-        sent.push({ url, init });
-        return Promise.resolve(answers.shift() ?? Response.error());
-      },
-    });
-    const body = { session_id: "1", face_choose: [] };
-    await expect(createAdvanced(body)).resolves.toEqual(task);
-    await expect(createAdvanced(body)).rejects.toMatchObject({ mayHaveCreatedTask: true });
-    expect(sent).toHaveLength(3);
-    for (const { url, init } of sent) {
-      expect(url).toBe("https://gateway.example/kling/v1/videos/advanced-lip-sync");
-      expect(init).toMatchObject({ method: "POST", body: JSON.stringify(body) });
-      expect(new Headers(init?.headers).get("authorization")).toBe("Bearer key");
+      Response.json(submitted),
+    );
+    await expect(createAdvanced(body)).resolves.toEqual(submitted.data);
+
+    expect(init).toHaveLength(2);
+    for (const sent of init) {
+      expect(sent).toMatchObject({ method: "POST", redirect: "manual", keepalive: false });
+      expect(new Headers(sent.headers).get("authorization")).toBe("Bearer key");
+      expect(new Headers(sent.headers).get("content-type")).toBe("application/json");
+      expect(sent.body instanceof Blob).toBe(isDeno);
+      expect(await new Response(sent.body ?? null).text()).toBe(JSON.stringify(body));
     }
   });
+
+  it.each([
+    ["a 5xx", () => new Response("", { status: 503 })],
+    ["a connection that breaks", () => new TypeError("fetch failed")],
+  ])("is not repeated after %s, and says that a task may exist", async (_, step) => {
+    const { init, createAdvanced } = await clientWith(step(), Response.json(submitted));
+    await expect(createAdvanced(body)).rejects.toMatchObject({ mayHaveCreatedTask: true });
+    expect(init).toHaveLength(1);
+  });
 });
+
+const body = { session_id: "1", face_choose: [] };
+
+/** The method of a client whose fetch takes these steps in turn, and what was sent. */
+async function clientWith(...steps: (Response | Error)[]) {
+  const outfile = path.join(folder, "client.js");
+  const entryPoints = [path.join(folder, "src", "index.ts")];
+  await build({ entryPoints, outfile, bundle: true, format: "esm", logLevel: "silent" });
+  const { createLipSyncClient } = (await import(pathToFileURL(outfile).href)) as {
+    createLipSyncClient: (options: LipSyncClientOptions) => {
+      createAdvanced: (body: object) => Promise<LipSyncTask>;
+    };
+  };
+  const init: RequestInit[] = [];
+  const { createAdvanced } = createLipSyncClient({
+    apiKey: "key",
+    baseUrl: "https://gateway.example",
+    fetch: (url, sent = {}) => {
+      expect(url).toBe("https://gateway.example/kling/v1/videos/advanced-lip-sync");
+      init.push(sent);
+      const step = steps.shift();
+      return step instanceof Response ? Promise.resolve(step) : Promise.reject(step);
+    },
+  });
+  return { init, createAdvanced };
+}
