@@ -1,10 +1,7 @@
+// Applies an OpenAPI Overlay to a document, and refuses every action that no longer fits it.
 import { isDeepStrictEqual } from "node:util";
 import { exec, query } from "jsonpath-rfc9535";
-
-/** A value as JSON has it. */
-export type Json = string | number | boolean | null | Json[] | JsonObject;
-/** An object as JSON has it. */
-export type JsonObject = { [key: string]: Json };
+import { isObject, type Json, type JsonObject } from "./document.js";
 
 /** An action whose place no longer looks as `x-was` says. */
 export interface StaleAction {
@@ -33,8 +30,8 @@ export class StaleOverlayError extends OverlayError {
     super(
       `${actions.length} ${actions.length === 1 ? "action" : "actions"} of the overlay no longer ` +
         `${actions.length === 1 ? "fits" : "fit"} the document.\n${reports.join("\n")}\n` +
-        "Where the page was corrected, delete the action; where it changed, look again and mend " +
-        "the action and its x-was.",
+        "If the page was corrected, delete the action. If it changed, check again what is true, and " +
+        "update the action and its x-was.",
     );
     this.actions = actions;
   }
@@ -263,8 +260,4 @@ function show(value: Json | undefined): string {
 
 function copy<T extends Json>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,0 +1,59 @@
+// TypeScript types from a corrected document: what openapi-typescript makes, formatted.
+import { createRequire } from "node:module";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import type * as OpenApiTypeScript from "openapi-typescript";
+import type TypeScript from "typescript";
+import { displayName, type JsonObject, project } from "./document.js";
+
+// Required, because under tsx an import of the compiler takes 0.5 s longer.
+const require = createRequire(import.meta.url);
+const ts = require("typescript") as typeof TypeScript;
+const { default: openapiTS, astToString } =
+  require("openapi-typescript") as typeof OpenApiTypeScript;
+
+/**
+ * The types of a document as TypeScript, without a header. That they compile is for
+ * `npm run check` to see.
+ *
+ * @param file the file that relative `$ref`s are resolved against
+ * @throws Error - openapi-typescript refuses the document. It has printed each problem to stderr by
+ * then, which it does even with `silent`; the message has the last one.
+ */
+export async function toTypeScript(document: JsonObject, file: string): Promise<string> {
+  let nodes: TypeScript.Node[];
+  try {
+    nodes = await openapiTS(JSON.stringify(document), {
+      cwd: pathToFileURL(path.resolve(file)),
+      defaultNonNullable: false,
+      emptyObjectsUnknown: true,
+      silent: true,
+    });
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Error(`${displayName(file)} cannot be converted to types: ${message}`);
+  }
+  return format(astToString(nodes.filter((node) => !isEmptyRoot(node))));
+}
+
+/** Whether this is `export type webhooks = Record<string, never>` or one like it. */
+function isEmptyRoot(node: TypeScript.Node): boolean {
+  return (
+    ts.isTypeAliasDeclaration(node) &&
+    ts.isTypeReferenceNode(node.type) &&
+    node.type.typeArguments?.[1]?.kind === ts.SyntaxKind.NeverKeyword
+  );
+}
+
+/** About 60 operations; from there on, prettier would take longer than all the rest. */
+const LARGEST_FOR_PRETTIER = 100_000;
+
+/** Formats with prettier; the types of a very large document only get its indentation. */
+async function format(code: string): Promise<string> {
+  if (code.length > LARGEST_FOR_PRETTIER) {
+    return code.replace(/^(?: {4})+/gm, (indent) => " ".repeat(indent.length / 2));
+  }
+  const prettier = await import("prettier");
+  const style = await prettier.resolveConfig(path.join(project, "generated", "schema.ts"));
+  return prettier.format(code, { ...style, parser: "typescript" });
+}

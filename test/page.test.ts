@@ -1,0 +1,201 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { decode } from "../scripts/files.js";
+import { operationsOf, parseOpenApi } from "../scripts/spec/document.js";
+import { documentIn } from "../scripts/spec/page.js";
+import {
+  asJson,
+  change,
+  indented,
+  markdown,
+  published,
+  windows,
+  withNote,
+} from "./fixtures/page.js";
+
+/** Finds the document in a file of these bytes. */
+function find(page: string | Buffer, operation?: string) {
+  return documentIn(decode("page.md", Buffer.from(page)), operation);
+}
+
+function moveVersion(document: string): string {
+  const version = "openapi: 3.0.1\n";
+  const rest = document.replace(version, "");
+  return `# A comment\n---\n${change(rest, "\ncomponents:", '\n"openapi": 3.0.1\ncomponents:')}`;
+}
+
+/** What is around the document, and the text that is expected where it is not the document's own. */
+const forms: [string, (document: string) => string | Buffer, ((document: string) => string)?][] = [
+  ["Markdown", markdown],
+  ["Markdown with Windows line ends", (text) => windows(markdown(text)), windows],
+  ["Markdown with a byte order mark", (text) => `\uFEFF${markdown(text)}`],
+  ["Markdown without a language", (text) => markdown(text, ["```", "```"])],
+  ["Markdown with a longer fence", (text) => markdown(text, ["`````yaml", "``````"])],
+  ["Markdown with tildes", (text) => markdown(text, ["~~~ yaml title=`x`", "~~~~"])],
+  ["Markdown with the block in a list", (text) => `1. It\n\n${indented(markdown(text), "   ")}`],
+  [
+    "Markdown with the block as an item of a list",
+    (text) => `- - \`\`\`yaml\n${indented(text, "    ")}    \`\`\`\n- more\n`,
+  ],
+  [
+    "Markdown with other blocks around the document",
+    (text) =>
+      '```json\n{ "a": 1 }\n```\nWrite `openapi: 3.0.1` and ```inline```.\n' +
+      `${markdown(text)}\n~~~\nopenapi-generator --help\n~~~\n\n\`\`\`sh\ncurl`,
+  ],
+  [
+    "Markdown with a block of JSON",
+    (text) => markdown(`${asJson(text)}\n`),
+    (text) => `${asJson(text)}\n`,
+  ],
+  ["YAML", (text) => text],
+  ["YAML with Windows line ends and a mark", (text) => `\uFEFF${windows(text)}`, windows],
+  ["YAML with its version in the middle", moveVersion, moveVersion],
+  ["JSON", asJson, asJson],
+  [
+    "JSON in one line, with a byte order mark",
+    (text) => `\uFEFF${JSON.stringify(parse(text))}`,
+    (text) => JSON.stringify(parse(text)),
+  ],
+];
+
+const LIP_SYNC = "POST /kling/v1/videos/lip-sync";
+const renamed = published.replaceAll("/lip-sync:", "/other:");
+
+describe("the document of a page", () => {
+  it.each(forms)("is found in %s, with its own bytes", (_, form, expected) => {
+    const { document, text, operations } = find(form(withNote));
+    expect(text).toBe(expected ? expected(withNote) : withNote);
+    expect(document).toEqual(parse(withNote));
+    expect(operations).toEqual([LIP_SYNC]);
+  });
+
+  it("is the one that has the operation, if there are several", () => {
+    const page = markdown(renamed) + markdown(withNote) + markdown("openapi: 3.0.1\na: b: c\n");
+    expect(find(page, LIP_SYNC).text).toBe(withNote);
+    expect(() => find(page, "POST /nowhere")).toThrow(/^page\.md has no operation POST \/nowhere/);
+    expect(() => find(page)).toThrow(
+      "page.md contains 3 documents:\n" +
+        "- POST /kling/v1/videos/other\n" +
+        `- ${LIP_SYNC}\n` +
+        "- page.md is not valid YAML: Nested mappings are not allowed in compact mappings at line 100, column 4\n" +
+        'Name an operation of the right one, for example --operation "POST /path".',
+    );
+    expect(() => find(markdown(published) + markdown(withNote), LIP_SYNC)).toThrow(
+      `page.md has ${LIP_SYNC} in 2 documents.`,
+    );
+  });
+});
+
+describe("a page that cannot be used", () => {
+  const bad = change(withNote, "summary: 对口型", "summary: a: b");
+  const lines = markdown(bad).split("\n");
+  const line = lines.findIndex((text) => text.includes("summary:")) + 1;
+  const noDocument =
+    "page.md contains no OpenAPI document, neither in a fenced block nor as a whole.";
+  const version = (found: string) => `page.md is not an OpenAPI 3.0 or 3.1 document: it ${found}.`;
+  const noOperation = (found: string) =>
+    `page.md has no operation ${LIP_SYNC}. It has:\n- ${found}\n` +
+    'If another operation replaces it, name that one, for example --operation "POST /path".';
+  const aliases = Array.from(
+    { length: 30 },
+    (_, n) => `a${n + 1}: &a${n + 1} [${`*a${n}, `.repeat(9)}]\n`,
+  ).join("");
+
+  it.each<[string, string, string | RegExp]>([
+    ["it is empty", "", noDocument],
+    ["it has no document", "# 对口型\n\n```json\n{}\n```\n", noDocument],
+    ["it is plain text", "openapi\n", noDocument],
+    ["it is of Swagger 2", markdown("swagger: '2.0'\n"), version('says "2.0"')],
+    ["it is of a later OpenAPI", '{ "openapi": "4.0.0" }', version('says "4.0.0"')],
+    ["its version is a number", "openapi: 3.1\n", version("says 3.1")],
+    ["it has no version", markdown("openapi:\npaths: {}\n"), version("has no version")],
+    [
+      "its YAML is invalid",
+      markdown(bad),
+      new RegExp(`^page\\.md is not valid YAML: .+ at line ${line}, column 16:\n`),
+    ],
+    [
+      "its YAML in a list is invalid",
+      indented(markdown(bad), "   "),
+      new RegExp(`^page\\.md is not valid YAML: .+ at line ${line}, column 19:\n`),
+    ],
+    [
+      "its YAML with Windows line ends is invalid",
+      windows(markdown(bad)),
+      new RegExp(`^page\\.md is not valid YAML: .+ at line ${line}, column 16:\n`),
+    ],
+    [
+      "it has a key twice",
+      markdown("openapi: 3.0.1\npaths: {}\npaths: {}\n"),
+      /^page\.md is not valid YAML: Map keys must be unique at line 8, column 1:\n/,
+    ],
+    [
+      "its JSON is invalid",
+      '{ "openapi": "3.0.1",\n  "paths": { }',
+      /^page\.md is not valid YAML: .+ at line 2, column 15:?/,
+    ],
+    [
+      "an alias contains itself",
+      markdown("openapi: 3.0.1\npaths: &all\n  /a: *all\n"),
+      "page.md is not valid YAML: an alias contains itself.",
+    ],
+    [
+      "an alias is of nothing",
+      markdown("openapi: 3.0.1\npaths: *all\n"),
+      /^page\.md is not valid YAML: Unresolved alias .*all/,
+    ],
+    [
+      "aliases multiply",
+      markdown(`openapi: 3.0.1\na0: &a0 [1]\n${aliases}`),
+      "page.md is not valid YAML: Excessive alias count indicates a resource exhaustion attack",
+    ],
+    ["it has other operations only", markdown(renamed), noOperation("POST /kling/v1/videos/other")],
+    ["it has no operation", "openapi: 3.1.0\npaths: {}\n", noOperation("(no operation)")],
+    [
+      "it is cut off",
+      markdown(published, ["```yaml", ""]),
+      "page.md is cut off: the block that starts in line 5 has no end.",
+    ],
+    [
+      "it is cut off within a fence of the document's own",
+      markdown(withNote).slice(0, markdown(withNote).indexOf("a block without")),
+      "page.md is cut off: the block that starts in line 5 has no end.",
+    ],
+  ])("is refused in one message where %s", (_, page, message) => {
+    let error: unknown;
+    try {
+      find(page);
+    } catch (thrown) {
+      error = thrown;
+    }
+    const said = error instanceof Error ? error.message : "nothing was refused";
+    if (typeof message === "string") expect(said).toBe(message);
+    else expect(said).toMatch(message);
+  });
+
+  it("is refused where it is not UTF-8", () => {
+    const page = Buffer.from(`\uFEFF${published}`, "utf16le");
+    expect(() => find(page)).toThrow("page.md is not UTF-8 text.");
+  });
+});
+
+describe("a file that is parsed as a document", () => {
+  it.each(["openapi", "- openapi: 3.0.1", ""])("is refused where it is %j", (text) => {
+    expect(() => parseOpenApi({ file: "page.yaml", text })).toThrow(
+      "page.yaml is not an OpenAPI 3.0 or 3.1 document: it has no version.",
+    );
+  });
+});
+
+describe("the operations of a document", () => {
+  it("are listed by their method and path, also behind the $ref of a path", () => {
+    const paths = {
+      "/b": { get: {}, parameters: [], "x-a": {}, post: {} },
+      "/c": null,
+      "/d": { $ref: "#/paths/~1b" },
+    };
+    expect(operationsOf({ paths })).toEqual(["GET /b", "POST /b", "GET /d", "POST /d"]);
+    expect(operationsOf({})).toEqual([]);
+  });
+});

@@ -1,0 +1,437 @@
+import { describe, expect, it, vi } from "vitest";
+import { parse, stringify } from "yaml";
+import type { Json, JsonObject } from "../../scripts/spec/document.js";
+import { generate } from "../../scripts/spec/generate.js";
+import { applyOverlay, StaleOverlayError } from "../../scripts/spec/overlay.js";
+import { readProject } from "../fixtures/scripts.js";
+
+// openapi-typescript is slow on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
+
+const published = await readProject("spec", "lip-sync.yaml");
+const overlay = await readProject("spec", "overlay.yaml");
+const corrections = parse(overlay) as { actions: { "x-id": string; target: string }[] };
+const schema = await readProject("generated", "schema.ts");
+
+const PATH = "/kling/v1/videos/lip-sync";
+const POST = ["paths", PATH, "post"];
+const BODY = [...POST, "requestBody", "content", "application/json"];
+const FIELDS = [...BODY, "schema", "properties"];
+const INPUT = [...FIELDS, "input"];
+const RESPONSE = [...POST, "responses", "200"];
+
+type Mutation = (document: JsonObject) => void;
+
+function at(document: JsonObject, place: string[]): JsonObject {
+  return place.reduce((node, key) => node[key] as JsonObject, document);
+}
+
+/** Sets keys of an object; `undefined` removes one. */
+function set(place: string[], keys: Keys): Mutation {
+  return (document) => {
+    const node = at(document, place);
+    for (const [key, value] of Object.entries(keys)) {
+      if (value === undefined) Reflect.deleteProperty(node, key);
+      else node[key] = value;
+    }
+  };
+}
+
+function list(place: string[], key: string, edit: (items: Json[]) => Json[]): Mutation {
+  return (document) => {
+    const node = at(document, place);
+    node[key] = edit(node[key] as Json[]);
+  };
+}
+
+function rename(place: string[], from: string, to: string): Mutation {
+  return (document) => {
+    const node = at(document, place);
+    node[to] = node[from] as Json;
+    Reflect.deleteProperty(node, from);
+  };
+}
+
+type Keys = Record<string, Json | undefined>;
+const root = (keys: Keys) => set([], keys);
+const info = (keys: Keys) => set(["info"], keys);
+const paths = (keys: Keys) => set(["paths"], keys);
+const schemas = (keys: Keys) => set(["components", "schemas"], keys);
+const securitySchemes = (keys: Keys) => set(["components", "securitySchemes"], keys);
+const post = (keys: Keys) => set(POST, keys);
+const body = (keys: Keys) => set([...BODY, "schema"], keys);
+const bodyFields = (keys: Keys) => set(FIELDS, keys);
+const input = (keys: Keys) => set(INPUT, keys);
+const fields = (keys: Keys) => set([...INPUT, "properties"], keys);
+const field = (name: string, keys: Keys) => set([...INPUT, "properties", name], keys);
+const responses = (keys: Keys) => set([...POST, "responses"], keys);
+const response = (keys: Keys) => set(RESPONSE, keys);
+const responseJson = (keys: Keys) => set([...RESPONSE, "content", "application/json"], keys);
+const parameters = (edit: (items: Json[]) => Json[]) => list(POST, "parameters", edit);
+const required = (edit: (items: Json[]) => Json[]) => list(INPUT, "required", edit);
+
+function mutated(...mutations: Mutation[]): JsonObject {
+  const document = parse(published) as JsonObject;
+  for (const mutate of mutations) mutate(document);
+  return document;
+}
+
+const text = { type: "string" };
+const REQUIRED = "input.required (six fields)";
+const EXAMPLE = "requestBody.example (with comments)";
+
+/** Everything that is aimed at or below the path of the operation. */
+const OF_PATH = corrections.actions
+  .filter(({ target }) => target.includes(PATH))
+  .map((action) => action["x-id"]);
+const OF_SCHEMAS = corrections.actions
+  .map((action) => action["x-id"])
+  .filter((id) => id.startsWith("schemas."));
+const OF_BODY = OF_PATH.filter((id) => /^(?:input|requestBody\.ex|callback)/.test(id));
+// Its allOf can be added to whatever is there.
+const OF_INPUT = OF_PATH.filter((id) => id.startsWith("input.") && id !== "input.allOf");
+
+const stops: [string, Mutation, string[]][] = [
+  ["adds video_url", fields({ video_url: text }), ["input.video_url"]],
+  [
+    "adds video_url as a list",
+    fields({ video_url: { type: "array", items: text } }),
+    ["input.video_url"],
+  ],
+  ["adds video_url with an empty schema", fields({ video_url: {} }), ["input.video_url"]],
+  [
+    "adds video_url as ours",
+    fields({
+      video_url: at(applyOverlay(mutated(), corrections), [...INPUT, "properties"])["video_url"],
+    }),
+    ["input.video_url"],
+  ],
+  ["adds callback_url", bodyFields({ callback_url: text }), ["callback_url"]],
+  ["adds voice_speed", fields({ voice_speed: { type: "number" } }), ["input.voice_speed"]],
+  [
+    "adds the audio mode",
+    fields({ audio_type: text, audio_file: text, audio_url: text }),
+    ["input.audio_type", "input.audio_file", "input.audio_url"],
+  ],
+  [
+    "relaxes what is required",
+    required((names) => names.filter((name) => name !== "task_id")),
+    [REQUIRED],
+  ],
+  ["extends what is required", required((names) => [...names, "voice_speed"]), [REQUIRED]],
+  ["reorders what is required", required((names) => [...names].reverse()), [REQUIRED]],
+  ["requires nothing", input({ required: undefined }), [REQUIRED]],
+  ["requires an empty list", input({ required: [] }), [REQUIRED]],
+  ["states a rule with allOf", input({ allOf: [{ required: ["mode"] }] }), ["input.allOf"]],
+  ["drops a field that is described", fields({ text: undefined }), ["input.text"]],
+  ["renames a field", fields({ voice_id: undefined, voice: text }), ["input.voice_id"]],
+  ["makes mode a number", field("mode", { type: "integer" }), ["input.mode"]],
+  ["lists the values of mode", field("mode", { enum: ["text2video"] }), ["input.mode"]],
+  ["describes mode", field("mode", { description: "模式" }), ["input.mode"]],
+  ["describes video_id", field("video_id", { description: "视频ID" }), ["input.video_id"]],
+  ["makes task_id a number", field("task_id", { type: "integer" }), ["input.task_id"]],
+  [
+    "makes the input a list",
+    bodyFields({ input: { type: "array", items: { type: "object" } } }),
+    OF_INPUT,
+  ],
+  ["makes the input a list in its type only", input({ type: "array" }), ["input.required (mode)"]],
+  ["moves the input into a $ref", moveInput, OF_INPUT],
+  [
+    "moves the body into a $ref",
+    (document) => {
+      const post = at(document, POST);
+      at(document, ["components"])["requestBodies"] = { Body: post["requestBody"] as Json };
+      post["requestBody"] = { $ref: "#/components/requestBodies/Body" };
+    },
+    OF_BODY,
+  ],
+  [
+    "requires the body",
+    set([...POST, "requestBody"], { required: true }),
+    ["requestBody.required"],
+  ],
+  [
+    "makes the body a form",
+    rename([...POST, "requestBody", "content"], "application/json", "multipart/form-data"),
+    OF_BODY,
+  ],
+  ["changes the example", set(BODY, { example: { input: {} } }), [EXAMPLE]],
+  ["drops the example", set(BODY, { example: undefined }), [EXAMPLE]],
+  ["gives several examples", set(BODY, { examples: {} }), ["requestBody.examples"]],
+  [
+    "describes the body of the response",
+    set([...RESPONSE, "content", "application/json", "schema"], {
+      properties: { code: { type: "integer" } },
+    }),
+    ["responses.200.schema (empty)"],
+  ],
+  [
+    "drops the schema of the response",
+    responseJson({ schema: undefined }),
+    ["responses.200.schema (empty)"],
+  ],
+  [
+    "has a $ref as the response",
+    responseJson({ schema: { $ref: "#/components/schemas/Answer" } }),
+    ["responses.200.schema (empty)"],
+  ],
+  [
+    "responds with 201",
+    rename([...POST, "responses"], "200", "201"),
+    ["responses.200.description", "responses.200.schema (empty)", "responses.200.schema"],
+  ],
+  ["describes the response", response({ description: "成功" }), ["responses.200.description"]],
+  [
+    "describes errors as a range",
+    responses({ "4XX": { description: "" } }),
+    ["post.responses (errors)"],
+  ],
+  ["renames the path", rename(["paths"], PATH, "/kling/v2/videos/lip-sync"), OF_PATH],
+  ["makes it a PUT", rename(["paths", PATH], "post", "put"), OF_PATH],
+  [
+    "drops the header parameters",
+    post({ parameters: [] }),
+    ["parameters.Content-Type", "parameters.Authorization"],
+  ],
+  [
+    "drops the list of parameters",
+    post({ parameters: undefined }),
+    ["parameters.Content-Type", "parameters.Authorization"],
+  ],
+  ["drops Authorization", parameters((all) => all.slice(0, 1)), ["parameters.Authorization"]],
+  [
+    "requires Authorization",
+    parameters(([type, key]) => [type ?? null, { ...(key as JsonObject), required: true }]),
+    ["parameters.Authorization"],
+  ],
+  [
+    "changes the placeholder of the key",
+    parameters(([type, key]) => [type ?? null, { ...(key as JsonObject), example: "Bearer sk-…" }]),
+    ["parameters.Authorization"],
+  ],
+  [
+    "no longer requires Content-Type",
+    parameters(([type, key]) => [{ ...(type as JsonObject), required: false }, key ?? null]),
+    ["parameters.Content-Type"],
+  ],
+  [
+    "names Authorization twice",
+    parameters((all) => [...all, all[1] ?? null]),
+    ["parameters.Authorization"],
+  ],
+  ["gives the operation an id", post({ operationId: "lipSync" }), ["post.operationId"]],
+  ["fills in the title", info({ title: "对口型" }), ["info.title"]],
+  ["fills in the description", info({ description: "可灵" }), ["info.description"]],
+  [
+    "adds a security scheme named bearer",
+    securitySchemes({ bearer: { type: "http", scheme: "bearer" } }),
+    ["securitySchemes.bearer"],
+  ],
+  [
+    "declares security for the operation",
+    post({ security: [{ bearer: [] }] }),
+    ["post.security (empty)"],
+  ],
+  [
+    "declares security for the document",
+    root({ security: [{ bearer: [] }] }),
+    ["security (empty)"],
+  ],
+  ["does not mention security", root({ security: undefined }), ["security (empty)"]],
+  ["adds a schema with the name of ours", schemas({ LipSyncTask: {} }), ["schemas.LipSyncTask"]],
+  [
+    "has no components",
+    root({ components: undefined }),
+    ["securitySchemes.bearer", ...OF_SCHEMAS, "components.responses"],
+  ],
+  ["adds shared responses", set(["components"], { responses: {} }), ["components.responses"]],
+  [
+    "adds the query for the same path",
+    paths({ [`${PATH}/{task_id}`]: { get: { responses: {} } } }),
+    ["get (query)"],
+  ],
+  [
+    "adds the query under another name of its parameter",
+    paths({ [`${PATH}/{id}`]: { get: { responses: {} } } }),
+    ["get (query)"],
+  ],
+];
+
+function moveInput(document: JsonObject): void {
+  const fields = at(document, FIELDS);
+  at(document, ["components", "schemas"])["Input"] = fields["input"] as Json;
+  fields["input"] = { $ref: "#/components/schemas/Input" };
+}
+
+/** What the page changes, and the lines of schema.ts that it adds and removes. */
+const passes: [string, Mutation, added?: string[], removed?: string[]][] = [
+  [
+    "adds an optional field to the input",
+    fields({ seed: { type: "integer" } }),
+    ["seed?: number;"],
+  ],
+  [
+    "adds an optional field to the body",
+    bodyFields({ external_task_id: text }),
+    ["external_task_id?: string;"],
+  ],
+  [
+    "adds a required field to the body",
+    (document) => {
+      bodyFields({ model: text })(document);
+      list([...BODY, "schema"], "required", (all) => [...all, "model"])(document);
+    },
+    ["model: string;"],
+  ],
+  ["no longer requires the input", body({ required: [] }), ["input?: {"], ["input: {"]],
+  [
+    "makes video_id nullable",
+    field("video_id", { nullable: true }),
+    ["video_id?: string | null;"],
+    ["video_id?: string;"],
+  ],
+  ["limits the text", field("text", { maxLength: 120 })],
+  [
+    "states the either/or rule as well",
+    input({ oneOf: [{ required: ["video_id"] }, { required: ["video_url"] }] }),
+    ["input: ({", "} & ((unknown | unknown) & (unknown | unknown))) &"],
+    ["input: {", "} & ((unknown | unknown) & (unknown | unknown));"],
+  ],
+  [
+    "adds an operation",
+    paths({
+      "/kling/v1/voices": {
+        get: { operationId: "listVoices", responses: { "204": { description: "" } } },
+      },
+    }),
+    ['"/kling/v1/voices": {', 'get: operations["listVoices"];', "listVoices: {"],
+  ],
+  [
+    "adds an operation to the path",
+    set(["paths", PATH], {
+      get: { operationId: "listLipSyncTasks", responses: { "200": { description: "" } } },
+    }),
+    ['get: operations["listLipSyncTasks"];', "listLipSyncTasks: {"],
+    ["get?: never;"],
+  ],
+  [
+    "adds a query of something below the task",
+    paths({
+      [`${PATH}/{task_id}/frames`]: { get: { operationId: "frames", responses: {} } },
+    }),
+    ['get: operations["frames"];', "frames: {"],
+  ],
+  [
+    "adds an optional parameter",
+    parameters((all) => [{ name: "trace", in: "query", schema: text }, ...all]),
+    ["query?: {", "trace?: string;"],
+    ["query?: never;"],
+  ],
+  [
+    "adds a kind of body",
+    (document) => {
+      at(document, [...POST, "requestBody", "content"])["multipart/form-data"] = {
+        schema: { type: "object", properties: { video: text } },
+      };
+    },
+    ['"multipart/form-data": {', "video?: string;"],
+  ],
+  [
+    "adds a header to the response",
+    set([...RESPONSE, "headers"], { "X-Request-Id": { schema: text } }),
+    ['"X-Request-Id"?: string;'],
+  ],
+  ["describes an error", responses({ "400": { description: "" } }), ["400: {"]],
+  [
+    "says more in the description",
+    (document) => {
+      const post = at(document, POST);
+      post["description"] = `${post["description"] as string}\n\n3、…`;
+    },
+    ["*", "*     3、…"],
+  ],
+  ["rewrites the summary", post({ summary: "lip-sync" }), ["* lip-sync"], ["* 对口型"]],
+  ["deprecates the operation", post({ deprecated: true }), ["* @deprecated"]],
+  [
+    "changes the example of the response",
+    set([...RESPONSE, "content", "application/json", "example"], { code: 1 }),
+    ['*       "code": 1,'],
+    ['*       "code": 0,'],
+  ],
+  ["adds a tag", list(POST, "tags", (all) => [...all, "new"])],
+  ["adds an extension", post({ "x-apifox-maintainer": "…" })],
+  [
+    "drops its extensions",
+    (document) => {
+      post({ "x-apifox-status": undefined, "x-run-in-apifox": undefined })(document);
+      input({ "x-apifox-orders": undefined })(document);
+    },
+  ],
+  ["names a server", root({ servers: [{ url: "https://gateway.example" }] })],
+  [
+    "adds another security scheme",
+    securitySchemes({
+      key: { type: "apiKey", in: "header", name: "X-Key" },
+    }),
+  ],
+  ["adds a schema of its own", schemas({ Voice: text }), ["Voice: string;"]],
+  ["has another version of its own", info({ version: "2.0.0" })],
+  ["is of OpenAPI 3.1", root({ openapi: "3.1.0" })],
+  [
+    "is in another order",
+    (document) => {
+      const entries = Object.entries(document).reverse();
+      for (const [key] of entries) Reflect.deleteProperty(document, key);
+      Object.assign(document, Object.fromEntries(entries));
+    },
+  ],
+  ["has its parameters in another order", parameters((all) => [...all].reverse())],
+];
+
+function diff(before: string, after: string): { added: string[]; removed: string[] } {
+  const lines = (text: string) => text.split("\n").map((line) => line.trim());
+  const without = (all: string[], some: string[]) => {
+    const rest = [...some];
+    return all.filter((line) => {
+      const index = rest.indexOf(line);
+      if (index >= 0) rest.splice(index, 1);
+      return index < 0;
+    });
+  };
+  return {
+    added: without(lines(after), lines(before)),
+    removed: without(lines(before), lines(after)),
+  };
+}
+
+describe("an import continues", () => {
+  it.each(passes)("where the page %s", async (_, mutate, added = [], removed = []) => {
+    const page = { file: "spec/lip-sync.yaml", text: stringify(mutated(mutate)) };
+    const files = await generate(page, { file: "spec/overlay.yaml", text: overlay });
+    const found = diff(schema, files.get("schema.ts") ?? "");
+    // Of an operation, or a response, the first lines are enough.
+    const isWhole = added.some((line) => line.endsWith("{"));
+    expect(isWhole ? found.added.filter((line) => added.includes(line)) : found.added).toEqual(
+      added,
+    );
+    expect(found.removed).toEqual(removed);
+  });
+});
+
+describe("an import stops", () => {
+  it.each(stops)("where the page %s", (_, mutate, ids) => {
+    expect(staleIn(mutated(mutate))).toEqual(ids);
+  });
+});
+
+/** The actions that are reported as stale. */
+function staleIn(document: JsonObject): string[] {
+  try {
+    applyOverlay(document, corrections);
+    return [];
+  } catch (error) {
+    if (error instanceof StaleOverlayError) return error.actions.map(({ id }) => id);
+    throw error;
+  }
+}
