@@ -2,9 +2,9 @@
 // kept: redacted first, cut afterwards.
 import type { Answer } from "./body.js";
 import { ApiError } from "./errors.js";
-import { isRecord, parseJson, textOf } from "./json.js";
+import { parseJson, property, textOf } from "./json.js";
 import type { WrittenRequest } from "./operations.js";
-import { isRedirect, isRefused, isSuccess } from "./outcome.js";
+import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
 import { isTask, type LipSyncTask } from "./task.js";
 
@@ -16,8 +16,9 @@ const LONGEST_REASON = 300;
 /** The task in the response; throws an ApiError if there is none. */
 export function toTask(request: WrittenRequest, answer: Answer, redact: Redact): LipSyncTask {
   const json = answer.isTooLarge ? undefined : parseJson(answer.text);
-  const data = isRecord(json) && codeOf(json) === 0 ? json["data"] : undefined;
-  if (isSuccess(answer.status) && isTask(data)) return redactTask(data, answer.text, redact);
+  const data = property(json, "data");
+  const isTaskHere = isSuccess(answer.status) && codeOf(json) === 0 && isTask(data);
+  if (isTaskHere) return redactTask(data, answer.text, redact);
   throw apiError(request, answer, json, redact);
 }
 
@@ -25,43 +26,36 @@ export function toTask(request: WrittenRequest, answer: Answer, redact: Redact):
 function redactTask(task: LipSyncTask, text: string, redact: Redact): LipSyncTask {
   const redacted = redact(text);
   if (redacted === text) return task;
-  const json = parseJson(redacted);
-  const clean = isRecord(json) ? json["data"] : undefined;
+  const clean = property(parseJson(redacted), "data");
   if (!isTask(clean) || clean.task_status !== task.task_status) return task;
   return clean.task_id === task.task_id ? clean : task;
 }
 
-function apiError(
-  request: WrittenRequest,
-  answer: Answer,
-  json: unknown,
-  redact: Redact,
-): ApiError {
+function apiError(request: WrittenRequest, answer: Answer, json: unknown, redact: Redact) {
+  const { method } = request.init;
   const { status, text, isTooLarge } = answer;
-  const envelope = isRecord(json) ? json : {};
   const headers = new Headers();
   for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
   const body = isTooLarge ? redact(text).slice(0, KEPT_CHARACTERS) : redact(text);
-  const error = isRecord(envelope["error"]) ? envelope["error"] : {};
-  const found = codeOf(envelope) ?? codeOf(error);
+  const found = codeOf(json) ?? codeOf(property(json, "error"));
   const code = typeof found === "string" ? redact(found) : found;
-  const id = textOf(envelope["request_id"]) ?? headers.get("x-request-id") ?? "";
+  const id = textOf(property(json, "request_id")) ?? headers.get("x-request-id") ?? "";
   const requestId = textOf(redact(id));
 
-  let message = redact(`${request.method} ${request.path} answered ${status}`);
+  let message = redact(`${method} ${request.path} answered ${status}`);
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId !== undefined) message += `, request id ${oneLine(requestId)}`;
   message += `: ${oneLine(redact(reasonOf(answer, json))) || "the response is empty."}`;
 
   // A refusal with a task in it is not certain, and neither is a code in a gateway's own envelope.
-  const isCertain = isRefused(status, codeOf(envelope)) && !isTask(envelope["data"]);
-  const mayHaveCreatedTask = request.method === "POST" && !isCertain;
+  const isCertain = isRefused(status, codeOf(json)) && !isTask(property(json, "data"));
+  const mayHaveCreatedTask = method === "POST" && !isCertain;
   return new ApiError(message, { status, code, requestId, headers, body, mayHaveCreatedTask });
 }
 
 /** Why the response is not a task: what is odd about it, or else what the gateway wrote. */
 function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown): string {
-  if (isRedirect(status)) {
+  if (REDIRECTS.includes(status)) {
     const place = headers.get("location") ?? "a place that is not named";
     return `it redirects to ${place}, which is not followed; if the gateway is there, change baseUrl.`;
   }
@@ -71,14 +65,16 @@ function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown):
     const type = headers.get("content-type") ?? "no content type";
     return `the response is not JSON (${type}); does baseUrl name the gateway's origin?`;
   }
-  if (!isRecord(json)) return text;
   if (isSuccess(status) && codeOf(json) === 0) return "the response holds no task.";
-  const { message, error } = json;
-  return textOf(message) ?? textOf(isRecord(error) ? error["message"] : error) ?? text;
+  const error = property(json, "error");
+  return (
+    textOf(property(json, "message")) ?? textOf(property(error, "message")) ?? textOf(error) ?? text
+  );
 }
 
 /** The `code` of Kling's envelope or of a gateway's `error`; a numeric string counts as a number. */
-function codeOf({ code }: Record<string, unknown>): number | string | undefined {
+function codeOf(envelope: unknown): number | string | undefined {
+  const code = property(envelope, "code");
   if (typeof code === "number") return code;
   const word = textOf(code);
   return word !== undefined && /^\d+$/.test(word) ? Number(word) : word;

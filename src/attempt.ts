@@ -6,17 +6,13 @@ import { type Answer, readAnswer } from "./body.js";
 import { ConnectionError } from "./errors.js";
 import { errorChain, neverConnected } from "./network-error.js";
 import type { WrittenRequest } from "./operations.js";
-import { type Redact, redactError } from "./redact.js";
+import type { Fetch } from "./options.js";
+import { redactError, type RedactorOf } from "./redact.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
 
 /** How a call reaches its gateway. */
-export interface Connection {
-  apiKey: ApiKey;
-  baseUrl: string;
-  fetch: typeof globalThis.fetch;
-  redactorOf: (key: string) => Redact;
-}
+export type Connection = { apiKey: ApiKey; baseUrl: string; fetch: Fetch; redactorOf: RedactorOf };
 
 /** Sends a request once and returns the task in its response. */
 export function attempt(
@@ -24,7 +20,8 @@ export function attempt(
   { apiKey, baseUrl, fetch, redactorOf }: Connection,
   limits: Limits,
 ): Promise<LipSyncTask> {
-  const { method, path, headers } = request;
+  const { path, init } = request;
+  const { method, headers, body } = init;
   let mayHaveCreatedTask = false;
 
   const onTimeout = () => {
@@ -45,7 +42,7 @@ export function attempt(
       response = await fetch(baseUrl + path, {
         method,
         headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
-        body: bodyOf(request),
+        body: body === undefined ? null : toBody(body),
         signal,
         // Following could turn the POST into a GET, or send the key and the body elsewhere.
         redirect: "manual",
@@ -55,7 +52,9 @@ export function attempt(
       answer = await readAnswer(response, signal);
     } catch (error) {
       if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
-      const message = redact(`${method} ${path} got no complete response: ${reasonOf(error)}`);
+      const said = errorChain(error).map(({ message, name }) => message || name);
+      const reason = said.join(": ") || "fetch failed without an error";
+      const message = redact(`${method} ${path} got no complete response: ${reason}`);
       throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
     }
     return toTask(request, answer, redact);
@@ -63,13 +62,6 @@ export function attempt(
 }
 
 /** On Deno a Blob, because Deno sends a string again by itself when a reused connection breaks. */
-function bodyOf({ body }: WrittenRequest): Blob | string | null {
-  if (body === undefined) return null;
-  return "Deno" in globalThis ? new Blob([body]) : body;
-}
-
-/** What an error and its causes say. */
-function reasonOf(error: unknown): string {
-  const said = errorChain(error).map(({ message, name }) => message || name);
-  return said.join(": ") || "fetch failed with a value that is not an error";
+function toBody(text: string): Blob | string {
+  return "Deno" in globalThis ? new Blob([text]) : text;
 }

@@ -1,11 +1,12 @@
 // The API key: a string, a function, or an environment variable.
 import { ConfigurationError } from "./errors.js";
+import { environmentVariable } from "./options.js";
 
 /** The gateway's API key, or a (possibly async) function that returns it, called before each attempt. */
 export type ApiKey = string | (() => string | Promise<string>);
 
 /** Checks a key that is given as a string; a function is asked later. */
-export function checkApiKey(apiKey: unknown): ApiKey {
+export function checkApiKey(apiKey: unknown = environmentVariable("KLING_API_KEY")): ApiKey {
   return typeof apiKey === "function" ? (apiKey as () => string) : cleanKey(apiKey);
 }
 

@@ -2,7 +2,7 @@
 import { attempt, type Connection } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
 import { type WrittenRequest, createTask, getTask } from "./operations.js";
-import { checkBaseUrl, checkNumber, checkOption, environmentVariable, fetchOf } from "./options.js";
+import { checkBaseUrl, checkFetch, checkNumber, checkSignal } from "./options.js";
 import { createRedactorCache } from "./redact.js";
 import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
 import { retry } from "./retry.js";
@@ -92,10 +92,11 @@ export interface LipSyncClient {
  * @throws ConfigurationError - a key, base URL or other option that is given and invalid
  */
 export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSyncClient {
+  const { apiKey, baseUrl, fetch } = options;
   // What is given is checked now; what is absent is looked for, and missed, at each call.
-  const apiKey = options.apiKey === undefined ? undefined : checkApiKey(options.apiKey);
-  const baseUrl = options.baseUrl === undefined ? undefined : checkBaseUrl(options.baseUrl);
-  checkOption("fetch", options.fetch, typeof options.fetch === "function", "a function");
+  if (apiKey !== undefined) checkApiKey(apiKey);
+  if (baseUrl !== undefined) checkBaseUrl(baseUrl);
+  if (fetch !== undefined) checkFetch(fetch);
   const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 60_000);
   const maxRetries = checkNumber("maxRetries", options.maxRetries, 2);
   const redactorOf = createRedactorCache();
@@ -103,26 +104,24 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   /** Throws before anything asynchronous, so that the error's stack has the caller's line. */
   function connect(): Connection {
     return {
-      apiKey: apiKey ?? checkApiKey(environmentVariable("KLING_API_KEY")),
-      baseUrl: baseUrl ?? checkBaseUrl(environmentVariable("KLING_BASE_URL")),
-      fetch: fetchOf(options.fetch),
+      apiKey: checkApiKey(apiKey),
+      baseUrl: checkBaseUrl(baseUrl),
+      fetch: checkFetch(fetch),
       redactorOf,
     };
   }
 
   async function call(writing: Promise<WrittenRequest>, options: RequestOptions) {
     const connection = connect();
-    const { signal } = options;
-    // Any realm's, known by its shape.
-    checkOption("signal", signal, typeof signal?.addEventListener === "function", "an AbortSignal");
+    checkSignal(options.signal);
     const limits = {
-      signal,
+      signal: options.signal,
       timeoutMs: checkNumber("timeoutMs", options.timeoutMs, timeoutMs),
       maxRetries: checkNumber("maxRetries", options.maxRetries, maxRetries),
     };
     // Written once, so that every attempt sends the same bytes.
     const request = await writing;
-    const isBilled = request.method === "POST";
+    const isBilled = request.init.method === "POST";
     return retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }
 

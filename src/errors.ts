@@ -36,6 +36,8 @@ export class InvalidRequestError extends LipSyncError {
   }
 }
 
+type Kept = "status" | "code" | "requestId" | "headers" | "body";
+
 /**
  * A complete response that is not a task: not 2xx, a `code` other than 0, not JSON, no task in it,
  * or more than 1 MiB. The API key is replaced by `***` in everything that is kept.
@@ -53,11 +55,7 @@ export class ApiError extends LipSyncError {
   /** The response body as text; of a body that is too large, the first 60 KiB. */
   readonly body: string;
 
-  constructor(
-    message: string,
-    details: Pick<ApiError, "status" | "code" | "requestId" | "headers" | "body"> &
-      Partial<Pick<ApiError, "mayHaveCreatedTask">>,
-  ) {
+  constructor(message: string, details: Pick<ApiError, Kept> & { mayHaveCreatedTask?: boolean }) {
     super(message, details);
     this.status = details.status;
     this.code = details.code;

@@ -1,3 +1,4 @@
+// Every public name, one a line.
 export { createLipSyncClient } from "./client.js";
 export type { LipSyncClient } from "./client.js";
 export type { LipSyncClientOptions } from "./client.js";

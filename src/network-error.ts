@@ -2,6 +2,8 @@
 // in another window the classes are of another realm: errors are known by their shape, and each
 // runtime has a line of its own.
 
+import { isRecord } from "./json.js";
+
 const PROPERTIES = ["name", "message", "stack", "code", "syscall"] as const;
 
 /** What an error says; what is not a string is empty. */
@@ -18,7 +20,8 @@ export function errorChain(error: unknown): ErrorText[] {
       const error = next;
       const texts = PROPERTIES.map((property) => [property, asString(error[property])]);
       chain.push(Object.fromEntries(texts) as ErrorText);
-      next = error["cause"] ?? firstOf(error["errors"]);
+      // Node fails with one error for each address of a host; they say the same.
+      next = error["cause"] ?? (error["errors"] as unknown[] | undefined)?.[0];
     }
   } catch {
     // A getter threw: what was read before is all that can be known.
@@ -42,16 +45,9 @@ export function neverConnected(error: unknown): boolean {
   });
 }
 
-/** An `Error` of any realm, or an object with the two strings that every error has. */
+/** Any object with a message: an `instanceof` would miss the errors of another realm. */
 function isError(value: unknown): value is Record<string, unknown> {
-  if (Object.prototype.toString.call(value) === "[object Error]") return true;
-  if (typeof value !== "object" || value === null) return false;
-  return "name" in value && "message" in value && typeof value.message === "string";
-}
-
-/** Node fails with one error for each address of a host; they say the same. */
-function firstOf(errors: unknown): unknown {
-  return Array.isArray(errors) ? errors[0] : undefined;
+  return isRecord(value) && typeof value["message"] === "string";
 }
 
 function asString(value: unknown): string {

@@ -6,22 +6,21 @@ import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
 import { LIP_SYNC_PATH, type RequestBody } from "./wire.js";
 
+type WrittenInit = { method: "GET" | "POST"; headers: Headers; body: string | undefined };
+
 /**
  * A request as openapi-fetch wrote it, without the base URL and the key. openapi-fetch takes it for
- * a `Request`, and then, having nothing that sends, for the empty response to it.
+ * a `Request`, and then, having nothing that sends, for an empty response.
  */
 export class WrittenRequest {
   readonly status = 204;
+  readonly headers: Map<string, string> = new Map();
   readonly path: string;
-  readonly method: "GET" | "POST";
-  readonly headers: Headers;
-  readonly body: string | undefined;
+  readonly init: WrittenInit;
 
-  constructor(path: string, init: RequestInit) {
+  constructor(path: string, init: WrittenInit) {
     this.path = path;
-    this.method = init.method as "GET" | "POST";
-    this.headers = init.headers as Headers;
-    this.body = init.body as string | undefined;
+    this.init = init;
   }
 }
 

@@ -1,7 +1,8 @@
 // What an option may be. Each check returns the value to use, or throws what is wrong with it.
 import { ConfigurationError } from "./errors.js";
+import { property } from "./json.js";
 
-type Fetch = typeof globalThis.fetch;
+export type Fetch = typeof globalThis.fetch;
 
 /** An environment variable, or `undefined`, also where there is no environment. */
 export function environmentVariable(name: string): unknown {
@@ -10,18 +11,18 @@ export function environmentVariable(name: string): unknown {
 }
 
 /** The gateway's origin, and a path in front of Kling's if there is one, without the last slash. */
-export function checkBaseUrl(baseUrl: unknown): string {
+export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
     new ConfigurationError(
       `The base URL ${why}. Give the gateway's origin, such as https://gateway.example, as the ` +
         "option baseUrl or as KLING_BASE_URL.",
     );
-  if (baseUrl === undefined || baseUrl === null) throw invalid("is missing");
-  const text = typeof baseUrl === "string" ? baseUrl.trim() : "";
+  if (given === undefined || given === null) throw invalid("is missing");
+  const text = typeof given === "string" ? given.trim() : "";
   const isHttp = /^https?:\/\//i.test(text) && URL.canParse(text);
   if (!isHttp) throw invalid("is not an absolute http(s) URL");
   const { origin, pathname, username, password, search, hash } = new URL(text);
-  if (username || password) throw invalid("holds credentials, which belong in the API key");
+  if (username || password) throw invalid("holds credentials");
   if (search) throw invalid("has a query");
   if (hash) throw invalid("has a fragment");
   const path = pathname.replace(/\/+$/, "");
@@ -31,27 +32,35 @@ export function checkBaseUrl(baseUrl: unknown): string {
   return origin + path;
 }
 
-/** A time or a number of times; `undefined` stands for the default. */
-export function checkNumber(name: string, value: number | undefined, byDefault: number): number {
-  checkOption(name, value, typeof value === "number" && value >= 0, "a number of at least 0");
-  return value ?? byDefault;
+/** The caller's own `fetch`, or the one that the runtime has at this moment. */
+export function checkFetch(given: unknown = globalThis.fetch): Fetch {
+  checkFunction("fetch", given);
+  return given as Fetch;
 }
 
-/** Every option may be `undefined`. */
-export function checkOption(name: string, value: unknown, isValid: boolean, valid: string): void {
-  if (value === undefined || isValid) return;
-  throw new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== "function") throw invalidOption(name, "a function", value);
+}
+
+/** A time or a number of times; `undefined` stands for the default. */
+export function checkNumber(name: string, value: number | undefined, byDefault: number): number {
+  if (value === undefined) return byDefault;
+  if (typeof value === "number" && value >= 0) return value;
+  throw invalidOption(name, "a number of at least 0", value);
+}
+
+/** Any realm's signal, known by its shape. */
+export function checkSignal(signal: unknown): void {
+  const isSignal = typeof property(signal, "addEventListener") === "function";
+  if (signal !== undefined && !isSignal) throw invalidOption("signal", "an AbortSignal", signal);
+}
+
+function invalidOption(name: string, valid: string, value: unknown): ConfigurationError {
+  return new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
 }
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "object" && value !== null) return "an object";
   return String(value);
-}
-
-/** The caller's own `fetch`, or else the one that the runtime has at this moment. */
-export function fetchOf(own: Fetch | undefined): Fetch {
-  const fetch: unknown = own ?? globalThis.fetch;
-  if (typeof fetch === "function") return fetch as Fetch;
-  throw new ConfigurationError("This runtime has no fetch. Give one as the option fetch.");
 }

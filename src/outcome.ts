@@ -9,19 +9,16 @@ export function isSuccess(status: number): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** Whether fetch would follow it; 0 is the status of a redirect that a browser hides. */
-export function isRedirect(status: number): boolean {
-  return [0, 301, 302, 303, 307, 308].includes(status);
-}
+/** What fetch would follow; 0 is the status of a redirect that a browser hides. */
+export const REDIRECTS: number[] = [0, 301, 302, 303, 307, 308];
 
 /** Whether the server certainly refused, and no task was created. `code` is Kling's own. */
 export function isRefused(status: number, code: number | string | undefined): boolean {
   // Kling refuses with codes from 1000 to 1999, at whatever status a gateway passes them on.
   if (typeof code === "number" && code >= 1000 && code <= 1999) return true;
-  // "See Other" leads to the result of something that was done.
-  if (status === 303) return false;
-  // A request timeout does not say how much of the request arrived.
-  if (status === 408) return false;
+  // "See Other" leads to the result of something that was done; "Request Timeout" does not say what
+  // arrived.
+  if (status === 303 || status === 408) return false;
   return status >= 300 && status <= 499;
 }
 
@@ -49,15 +46,14 @@ export function retryAfterMs(error: unknown): number | undefined {
   const value = error.headers.get("retry-after") ?? "";
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   // Date.parse takes almost anything for a date, so ask for the form that HTTP has.
-  if (!/^[a-z]{3,9}, .+ GMT$/i.test(value)) return undefined;
-  const date = Date.parse(value);
+  const date = /^[a-z]{3,9}, .+ GMT$/i.test(value) ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+/** The pause without a `Retry-After`; retries are counted from 0. */
+export function backoffMs(retries: number): number {
+  return 1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries);
 }
 
 /** The longest pause, and the longest random part of one. */
 export const LONGEST_PAUSE_MS = 60_000;
-
-/** The pause before the next attempt where the response names none; `retries` counts from 0. */
-export function backoffMs(retries: number): number {
-  return 1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries);
-}

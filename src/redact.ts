@@ -4,11 +4,13 @@ import { errorChain } from "./network-error.js";
 /** Replaces the key by `***` in a text, also where JSON or a URL spells it differently. */
 export type Redact = (text: string) => string;
 
+export type RedactorOf = (key: string) => Redact;
+
 /** A shorter key would be found in innocent words. */
 const SHORTEST_KEY = 6;
 
 /** Makes redactors, and keeps the latest: making one is a good part of the cost of an attempt. */
-export function createRedactorCache(): (key: string) => Redact {
+export function createRedactorCache(): RedactorOf {
   let latest: { key: string; redact: Redact } | undefined;
   return (key) => {
     if (latest?.key !== key) latest = { key, redact: redactorOf(key) };

@@ -1,8 +1,7 @@
 // What `create` takes: its types, and the same check at run time.
 import { InvalidRequestError } from "./errors.js";
-import { requireText } from "./field.js";
-import { isRecord } from "./json.js";
-import { settleVideoSource, type VideoSource } from "./video-source.js";
+import { isRecord, property } from "./json.js";
+import { requireText, settleVideoSource, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
 
 type TextField = "text" | "voice_id" | "voice_language";
@@ -53,9 +52,10 @@ export interface LipSyncRequest {
  */
 export function toBody(request: unknown): RequestBody {
   // JSON would drop a video that is a symbol or a function, and make null of NaN.
-  if (isRecord(request) && isRecord(request["input"])) settleVideoSource({ ...request["input"] });
+  const given = property(request, "input");
+  if (isRecord(given)) settleVideoSource({ ...given });
   const body = toJson(request);
-  const input = isRecord(body) ? body["input"] : undefined;
+  const input = property(body, "input");
   if (!isRecord(input)) throw new InvalidRequestError("The request has no `input`.", "input");
   settleVideoSource(input);
   requireText(input, "mode");
@@ -76,9 +76,7 @@ function toJson(request: unknown): unknown {
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
   if (mode === "text2video") return ["text", "voice_id", "voice_language"];
   if (mode !== "audio2video") return [];
-  if (audioType === "url") return ["audio_url"];
-  if (audioType === "file") return ["audio_file"];
-  return ["audio_type"];
+  return audioType === "url" || audioType === "file" ? [`audio_${audioType}`] : ["audio_type"];
 }
 
 /** A task id that can be part of a path. */
@@ -86,7 +84,7 @@ export function checkTaskId(taskId: unknown): string {
   if (typeof taskId !== "string") throw badTaskId("is not a string");
   // The URL parser drops "." and climbs at "..", and no id at all asks for the list.
   if (["", ".", ".."].includes(taskId.trim())) throw badTaskId("is blank or a dot");
-  if (/\p{Surrogate}/u.test(taskId)) throw badTaskId("holds half a character (a lone surrogate)");
+  if (/\p{Surrogate}/u.test(taskId)) throw badTaskId("holds half a character");
   return taskId;
 }
 

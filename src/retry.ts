@@ -2,11 +2,10 @@
 import { backoffMs, LONGEST_PAUSE_MS, mayRepeat, retryAfterMs } from "./outcome.js";
 import { delay } from "./time.js";
 
+type RetryOptions = { isBilled: boolean; maxRetries: number; signal: AbortSignal | undefined };
+
 /** Repeats an attempt where that is safe and can help. */
-export async function retry<T>(
-  attempt: () => Promise<T>,
-  options: { isBilled: boolean; maxRetries: number; signal: AbortSignal | undefined },
-): Promise<T> {
+export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   for (let retries = 0; ; retries++) {
     try {
       return await attempt();

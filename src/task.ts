@@ -1,5 +1,5 @@
 // What a task is: its types, and the checks of what a gateway sent as one.
-import { isRecord, textOf } from "./json.js";
+import { property, textOf } from "./json.js";
 import type { WireTask, WireVideo } from "./wire.js";
 
 /** A finished video. The file behind its URL is deleted after 30 days. */
@@ -24,17 +24,16 @@ export interface SucceededLipSyncTask extends LipSyncTask {
 
 /** Whether a value has what the client needs of a task: an id to ask for, and a status. */
 export function isTask(value: unknown): value is LipSyncTask {
-  if (!isRecord(value)) return false;
-  return textOf(value["task_id"]) !== undefined && typeof value["task_status"] === "string";
+  const hasId = textOf(property(value, "task_id")) !== undefined;
+  return hasId && typeof property(value, "task_status") === "string";
 }
 
 /** Whether a task is done and every video has a URL. */
 export function isSucceeded(task: LipSyncTask): task is SucceededLipSyncTask {
   if (task.task_status !== "succeed") return false;
-  const result: unknown = task.task_result;
-  const videos = isRecord(result) ? result["videos"] : undefined;
+  const videos = property(task.task_result, "videos");
   if (!Array.isArray(videos) || videos.length === 0) return false;
-  return videos.every((video) => isRecord(video) && textOf(video["url"]) !== undefined);
+  return videos.every((video) => textOf(property(video, "url")) !== undefined);
 }
 
 /** Whether a task has its video, or failed. */

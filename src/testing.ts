@@ -1,3 +1,4 @@
+// A gateway in memory, for tests; published as kling-lip-sync/testing.
 import { isRecord, parseJson } from "./json.js";
 import type { LipSyncTask } from "./task.js";
 import { LIP_SYNC_PATH } from "./wire.js";

@@ -31,7 +31,7 @@ export function within<T>(
     const expire = () => {
       stop();
       resolve(onTimeout());
-      controller.abort(new DOMException("The time limit was reached.", "TimeoutError"));
+      controller.abort(new DOMException("The time is over.", "TimeoutError"));
     };
     const stopListening = onAbort(signal, abort);
     const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(expire, timeoutMs);

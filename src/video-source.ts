@@ -1,6 +1,5 @@
 // The either/or rule: exactly one of video_id and video_url.
 import { InvalidRequestError } from "./errors.js";
-import { requireText } from "./field.js";
 import { textOf } from "./json.js";
 import type { RequestInput } from "./wire.js";
 
@@ -38,4 +37,9 @@ export function settleVideoSource(input: Record<string, unknown>): void {
 
 function invalid(message: string): InvalidRequestError {
   return new InvalidRequestError(message, "input.video_url");
+}
+
+export function requireText(input: Record<string, unknown>, field: string): void {
+  if (textOf(input[field]) !== undefined) return;
+  throw new InvalidRequestError(`input.${field} must be a string with text.`, `input.${field}`);
 }

@@ -1,6 +1,6 @@
 // Polling until a task is done.
 import { TaskFailedError, TaskTimeoutError } from "./errors.js";
-import { checkNumber, checkOption } from "./options.js";
+import { checkFunction, checkNumber, checkSignal } from "./options.js";
 import { mayRepeat, retryAfterMs } from "./outcome.js";
 import { checkTaskId } from "./request.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
@@ -27,8 +27,8 @@ export async function waitForTask(
   { signal, onUpdate, ...options }: WaitOptions,
 ): Promise<SucceededLipSyncTask> {
   checkTaskId(taskId);
-  checkOption("signal", signal, typeof signal?.addEventListener === "function", "an AbortSignal");
-  checkOption("onUpdate", onUpdate, typeof onUpdate === "function", "a function");
+  checkSignal(signal);
+  if (onUpdate !== undefined) checkFunction("onUpdate", onUpdate);
   const intervalMs = checkNumber("intervalMs", options.intervalMs, 10_000);
   const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 1_800_000);
   connect();
