@@ -84,65 +84,25 @@ describe("the overlay itself", () => {
 
 describe("an action", () => {
   it.each([
-    ["copy", "{ target: $.a, copy: $.b }", 'has "copy", which is not supported'],
-    ["a misspelt key", "{ target: $.a, updated: 2 }", 'has "updated", which is not supported'],
-    ["nothing to do", "{ target: $.a }", "needs either `update` or `remove: true`"],
-    ["remove: false alone", "{ target: $.a, remove: false }", "needs either `update` or `remove:"],
-    [
-      "both update and remove",
-      "{ target: $.a, update: {}, remove: true, x-was: {} }",
-      "needs either `update` or `remove: true`",
-    ],
-    [
-      "an empty update and remove",
-      "{ target: $.a, update: null, remove: true, x-was: {} }",
-      "needs either `update` or `remove: true`",
-    ],
-    [
-      "a remove that only looks like true",
-      "{ target: $.a, update: {}, remove: yes }",
-      "has a `remove` that is neither true nor false",
-    ],
-    [
-      "the whole document to remove",
-      "{ target: $, x-was: {}, remove: true }",
-      "removes the whole document",
-    ],
-    [
-      "a removal without an x-was",
-      "{ target: $.a, remove: true }",
-      "removes something without saying what in x-was",
-    ],
-    [
-      "an update of an array",
-      "{ target: $.list, update: { a: 1 } }",
-      "updates an array; remove it and set it anew",
-    ],
-    [
-      "an update of the array in its x-was",
-      "{ target: $.list, x-was: [1], update: 2 }",
-      "updates an array; remove it and set it anew",
-    ],
-    ["an array for an array", "{ target: $.list, x-was: [1], update: [2] }", "writes an array"],
-    ["an array for an object", "{ target: $.a, x-was: {}, update: [2] }", "writes an array"],
-    [
-      "an array for a single value",
-      "{ target: $.text, x-was: x, update: [2] }",
-      "writes an array over a place; remove that and set it anew from its parent",
-    ],
-    [
-      "a single value for an object",
-      "{ target: $.a, x-was: {}, update: x }",
-      "updates an object with something else",
-    ],
-    [
-      "an object for a single value",
-      "{ target: $.text, x-was: x, update: {} }",
-      "updates a single value with an object",
-    ],
-  ])("is refused with %s", (_, action, why) => {
+    ["target: $.a, copy: $.b", 'has "copy", which is not supported'],
+    ["target: $.a, updated: 2", 'has "updated", which is not supported'],
+    ["target: $.a", "needs either `update` or `remove: true`"],
+    ["target: $.a, remove: false", "needs either `update` or `remove: true`"],
+    ["target: $.a, update: {}, remove: true, x-was: {}", "needs either `update` or `remove:"],
+    ["target: $.a, update: null, remove: true, x-was: {}", "needs either `update` or `remove:"],
+    ["target: $.a, update: {}, remove: yes", "has a `remove` that is neither true nor false"],
+    ["target: $, x-was: {}, remove: true", "removes the whole document"],
+    ["target: $.a, remove: true", "removes something without saying what in x-was"],
+    ["target: $.list, update: { a: 1 }", "updates an array; remove it and set it anew"],
+    ["target: $.list, x-was: [1], update: 2", "updates an array; remove it and set it anew"],
+    ["target: $.list, x-was: [1], update: [2]", "writes an array over a place; remove that"],
+    ["target: $.a, x-was: {}, update: [2]", "writes an array over a place; remove that"],
+    ["target: $.text, x-was: x, update: [2]", "writes an array over a place; remove that"],
+    ["target: $.a, x-was: {}, update: x", "updates an object with something else"],
+    ["target: $.text, x-was: x, update: {}", "updates a single value with an object"],
+  ])("is refused with %s", (action, why) => {
     const document = { a: {}, b: {}, list: [1], text: "x" };
-    const { target, ...rest } = object(action);
+    const { target, ...rest } = object(`{ ${action} }`);
     const message = refusal(document, { "x-id": "name", target: target ?? "", ...rest });
     expect(message).toContain(`Action name of the overlay (${target as string}) ${why}`);
     expect(message).toMatch(/\.$/);
@@ -160,107 +120,60 @@ describe("an action", () => {
   );
 
   it.each([
-    // What it selects.
-    ["the whole document", "{ a: 1 }", "{ target: $, update: { b: 2 } }", "{ a: 1, b: 2 }"],
+    // What it selects: the document, an element that a filter or an index finds, and what earlier
+    // actions left.
+    ["{ a: 1 }", "{ target: $, update: { b: 2 } }", "{ a: 1, b: 2 }"],
     [
-      "an element that a filter finds",
-      "{ list: [{ name: a }, { name: b }] }",
-      `{ target: "$.list[?@.name == 'b']", update: { b: 1 } }`,
-      "{ list: [{ name: a }, { name: b, b: 1 }] }",
+      "{ l: [1, { n: 0 }] }",
+      '{ target: "$.l[?@.n]", update: { b: 1 } }',
+      "{ l: [1, { n: 0, b: 1 }] }",
+    ],
+    ["{ l: [1, 2, 3] }", '{ target: "$.l[?@ == 2]", x-was: 2, remove: true }', "{ l: [1, 3] }"],
+    ["{ l: [a, b] }", '{ target: "$.l[1]", x-was: b, update: c }', "{ l: [a, c] }"],
+    ["{ l: [a, b] }", '{ target: "$.l[-1]", x-was: b, remove: true }', "{ l: [a] }"],
+    [
+      "{ l: [a, b, c] }",
+      '{ target: "$.l[0]", x-was: a, remove: true }, { target: "$.l[0]", x-was: b, update: B }',
+      "{ l: [B, c] }",
     ],
     [
-      "an element to remove",
-      "{ list: [{ name: a }, { name: b }, { name: c }] }",
-      `{ target: "$.list[?@.name == 'b']", x-was: { name: b }, remove: true }`,
-      "{ list: [{ name: a }, { name: c }] }",
-    ],
-    [
-      "a single value in an array",
-      "{ list: [a, b] }",
-      '{ target: "$.list[1]", x-was: b, update: c }, { target: "$.list[-1]", x-was: c, remove: true }',
-      "{ list: [a] }",
-    ],
-    [
-      "what earlier actions left",
-      "{ list: [a, b, c] }",
-      '{ target: "$.list[0]", x-was: a, remove: true }, { target: "$.list[0]", x-was: b, update: B },' +
-        "{ target: $, update: { map: {} } }, { target: $.map, update: { d: 1 } }",
-      "{ list: [B, c], map: { d: 1 } }",
-    ],
-    // What it writes.
-    [
-      "a key whose value is as in x-was",
-      "{ info: { title: '', version: '1' } }",
-      "{ target: $.info, x-was: { title: '' }, update: { title: T } }",
-      "{ info: { title: T, version: '1' } }",
-    ],
-    ["a new key", "{ a: { b: 1 } }", "{ target: $.a, update: { c: 2 } }", "{ a: { b: 1, c: 2 } }"],
-    [
-      "a new key with an empty x-was",
-      "{ a: {} }",
-      "{ target: $.a, x-was: {}, update: { c: 2 } }",
-      "{ a: { c: 2 } }",
-    ],
-    [
-      "a key, with a further one in x-was to check",
-      "{ a: { b: 1 } }",
-      "{ target: $.a, x-was: { b: 1 }, update: { c: 2 } }",
-      "{ a: { b: 1, c: 2 } }",
-    ],
-    [
-      "a key whose value has its own keys in another order",
-      "{ a: { b: { c: 1, d: [1, 2] } } }",
-      "{ target: $.a, x-was: { b: { d: [1, 2], c: 1 } }, update: { b: { e: 2 } } }",
-      "{ a: { b: { c: 1, d: [1, 2], e: 2 } } }",
-    ],
-    [
-      "a path beside another",
-      "{ a: { '/b/{id}': 1 } }",
-      "{ target: $.a, x-was: { '/b/{id}': 1 }, update: { '/c/{id}': 2 } }",
-      "{ a: { '/b/{id}': 1, '/c/{id}': 2 } }",
-    ],
-    [
-      "keys that every object inherits",
-      "{ a: {} }",
-      "{ target: $.a, update: { constructor: 1, toString: 2 } }",
-      "{ a: { constructor: 1, toString: 2 } }",
-    ],
-    [
-      "objects key by key, arrays appended, the rest replaced",
-      "{ a: { map: { a: { one: 1 }, keep: true }, list: [1], text: x, turn: { a: 1 } } }",
-      "{ target: $.a," +
-        "  x-was: { map: { a: { one: 1 }, keep: true }, list: [1], text: x, turn: { a: 1 } }," +
-        "  update: { map: { a: { two: 2 }, b: 3 }, list: [1, { c: 2 }], text: null, turn: [4] } }",
-      "{ a: { map: { a: { one: 1, two: 2 }, keep: true, b: 3 }, list: [1, 1, { c: 2 }]," +
-        "  text: null, turn: [4] } }",
-    ],
-    ["a string", "{ a: old }", "{ target: $.a, x-was: old, update: new }", "{ a: new }"],
-    ["a number", "{ a: 0 }", "{ target: $.a, x-was: 0, update: 1 }", "{ a: 1 }"],
-    ["a boolean", "{ a: false }", "{ target: $.a, x-was: false, update: true }", "{ a: true }"],
-    ["over null", "{ a: null }", "{ target: $.a, x-was: null, update: new }", "{ a: new }"],
-    ["null", "{ a: old }", "{ target: $.a, x-was: old, update: null }", "{ a: null }"],
-    [
-      "with keys that start with x-",
-      "{ a: 1 }",
-      "{ target: $.a, x-was: 1, x-b: 1, update: 2 }",
-      "{ a: 2 }",
-    ],
-    [
-      "with remove: false beside an update",
-      "{ a: {} }",
-      "{ target: $.a, update: { b: 1 }, remove: false }",
+      "{}",
+      "{ target: $, update: { a: {} } }, { target: $.a, update: { b: 1 } }",
       "{ a: { b: 1 } }",
     ],
-    // What it removes.
-    [
-      "to remove an object, an array, a single value or null",
-      "{ a: { b: [1] }, c: [{ d: 1 }], e: '', f: null, g: 1 }",
-      "{ target: $.a, x-was: { b: [1] }, remove: true }, { target: $.c, x-was: [{ d: 1 }], remove: true }," +
-        "{ target: $.e, x-was: '', remove: true }, { target: $.f, x-was: null, remove: true }",
-      "{ g: 1 }",
-    ],
-  ])("may be about %s", (_, document, actions, result) => {
+    ["{ a: { b: [1] }, g: 1 }", "{ target: $.a, x-was: { b: [1] }, remove: true }", "{ g: 1 }"],
+    ["{ a: [{ d: 1 }], g: 1 }", "{ target: $.a, x-was: [{ d: 1 }], remove: true }", "{ g: 1 }"],
+    ["{ a: '', g: 1 }", "{ target: $.a, x-was: '', remove: true }", "{ g: 1 }"],
+    ["{ a: null, g: 1 }", "{ target: $.a, x-was: null, remove: true }", "{ g: 1 }"],
+  ])("applies to %s with %s and makes it %s", (document, actions, result) => {
     expect(apply(object(document), ...list(actions))).toEqual(object(result));
+  });
+
+  it.each([
+    // Keys as they are in x-was, or new ones; x-was may have others to check.
+    ["{ b: 1, c: 1 }", "x-was: { b: 1 }, update: { b: 2 }", "{ b: 2, c: 1 }"],
+    ["{ b: 1 }", "update: { c: 2 }", "{ b: 1, c: 2 }"],
+    ["{}", "x-was: {}, update: { c: 2 }", "{ c: 2 }"],
+    ["{ b: 1 }", "x-was: { b: 1 }, update: { c: 2 }", "{ b: 1, c: 2 }"],
+    ["{}", "update: { toString: 2 }", "{ toString: 2 }"],
+    ["{}", "update: { b: 1 }, remove: false", "{ b: 1 }"],
+    ["{ /b: 1 }", "x-was: { /b: 1 }, update: { /c: 2 }", "{ /b: 1, /c: 2 }"],
+    ["{ b: { c: 1, d: 2 } }", "x-was: { b: { d: 2, c: 1 } }, update: { b: 3 }", "{ b: 3 }"],
+    // Objects are merged key by key, arrays are appended, the rest is replaced.
+    ["{ b: { c: 1 } }", "x-was: { b: { c: 1 } }, update: { b: { d: 2 } }", "{ b: { c: 1, d: 2 } }"],
+    ["{ b: [1] }", "x-was: { b: [1] }, update: { b: [1, { c: 2 }] }", "{ b: [1, 1, { c: 2 }] }"],
+    ["{ b: { c: 1 } }", "x-was: { b: { c: 1 } }, update: { b: [4] }", "{ b: [4] }"],
+    ["{ b: x }", "x-was: { b: x }, update: { b: null }", "{ b: null }"],
+    // Single values.
+    ["old", "x-was: old, update: new", "new"],
+    ["0", "x-was: 0, update: 1", "1"],
+    ["false", "x-was: false, update: true", "true"],
+    ["null", "x-was: null, update: new", "new"],
+    ["old", "x-was: old, update: null", "null"],
+    ["1", "x-was: 1, x-b: 1, update: 2", "2"],
+  ])("makes %s with %s %s", (before, rest, after) => {
+    const actions = list(`{ target: $.a, ${rest} }`);
+    expect(apply(object(`{ a: ${before} }`), ...actions)).toEqual(object(`{ a: ${after} }`));
   });
 
   it("finds any key, with quotes, line breaks, backslashes or Chinese, and edits only that", () => {

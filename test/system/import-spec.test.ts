@@ -128,14 +128,8 @@ describe("an import", () => {
 
   it("lists what changed by place, without a verdict", async () => {
     const edits = [
-      [
-        "                - input\n              x-api",
-        "                - input\n                - version\n              x-api",
-      ],
-      [
-        "voice_id:\n                      type: string\n",
-        "voice_id:\n                      type: string\n                      maxLength: 64\n",
-      ],
+      ["- input\n              x-api", "- input\n                - version\n              x-api"],
+      ["voice_id:\n", "voice_id:\n                      maxLength: 64\n"],
       ["      responses:\n", "      responses:\n        '202': { description: '' }\n"],
       ["      deprecated: false\n", "      deprecated: true\n"],
       ["生成视频", "生成对口型视频"],

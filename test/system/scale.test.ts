@@ -6,7 +6,7 @@ import { parse, stringify } from "yaml";
 import type { Source } from "../../scripts/files.js";
 import type { Json, JsonObject } from "../../scripts/spec/document.js";
 import { generate } from "../../scripts/spec/generate.js";
-import { temporaryFolders } from "../fixtures/scripts.js";
+import { readProject, temporaryFolders } from "../fixtures/scripts.js";
 
 // The compiler and large documents are slow on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -27,357 +27,46 @@ const text = { type: "string" };
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
 /** A document of one operation that sends this schema and responds with it. */
-function page(schema: string | Json, rest: JsonObject = {}, openapi = "3.0.1"): JsonObject {
-  const body = json(typeof schema === "string" ? (parse(schema) as Json) : schema);
-  const response = { description: "", ...body, headers: {}, "x-apifox-name": "成功" };
-  const post = { summary: "", requestBody: body, responses: { "200": response } };
+function page(schema: Json, rest: JsonObject = {}, openapi = "3.0.1"): JsonObject {
+  const response = { description: "", ...json(schema), headers: {}, "x-apifox-name": "成功" };
+  const post = { summary: "", requestBody: json(schema), responses: { "200": response } };
   return { openapi, info, paths: { "/kling/v1/things": { post } }, ...rest };
 }
 
-/** A document with these paths and the components. */
-function withPaths(paths: string): JsonObject {
-  return { openapi: "3.0.1", info, components, paths: parse(paths) as JsonObject };
-}
+const fixture = parse(await readProject("test", "fixtures", "documents.yaml")) as {
+  components: JsonObject;
+  documents: {
+    name: string;
+    document?: JsonObject;
+    paths?: JsonObject;
+    schema?: Json;
+    openapi?: string;
+  }[];
+};
+const { components } = fixture;
 
-const components = parse(`
-  schemas:
-    Task:
-      type: object
-      required: [id]
-      properties:
-        id: { type: string }
-        parent: { $ref: "#/components/schemas/Task" }
-        children: { type: array, items: { $ref: "#/components/schemas/Task" } }
-    名字 with spaces/and~marks: { type: string, enum: [a] }
-    Cat:
-      type: object
-      required: [kind]
-      properties: { kind: { type: string }, lives: { type: integer } }
-    Dog: { type: object, required: [kind], properties: { kind: { type: string } } }
-  parameters:
-    Page: { name: page, in: query, schema: { type: integer, default: 1 } }
-  responses:
-    Failed:
-      description: ""
-      content: { application/json: { schema: { $ref: "#/components/schemas/Task" } } }
-  requestBodies:
-    Thing: { content: { application/json: { schema: { $ref: "#/components/schemas/Task" } } } }
-  headers: { Limit: { schema: { type: integer } } }
-  examples: { One: { value: { id: "1" } } }
-`) as JsonObject;
-
+const ODD_NAMES = [
+  ...["n", "constructor", "toString", "__proto__", "class", "$ref_like", "中文名字", ""],
+  ...["with 'single' and \"double\" quotes", "with\nline ends\r\nand a \\"],
+  ...["with `backticks` and ${dollars}", "0", "-1", "1e3", "a.b[c]", "/*", "*/"],
+  "\u2028\u2029\u0000",
+];
 const oddNames = {
   type: "object",
   required: ["constructor", "n", "not-a-property"],
-  properties: {
-    n: { type: "integer" },
-    ...Object.fromEntries(
-      [
-        ...["constructor", "toString", "__proto__", "class", "$ref_like", "中文名字", ""],
-        ...["with 'single' and \"double\" quotes", "with\nline ends\r\nand a \\"],
-        ...["with `backticks` and ${dollars}", "0", "-1", "1e3", "a.b[c]", "/*", "*/"],
-        "\u2028\u2029\u0000",
-      ].map((name) => [name, text]),
-    ),
-  },
+  properties: Object.fromEntries(ODD_NAMES.map((name) => [name, text])),
 };
 
 const documents: [string, JsonObject | string][] = [
-  ["nothing but a version", { openapi: "3.0.1" }],
-  ["no paths in 3.1", { openapi: "3.1.0", info }],
-  ["empty paths", { openapi: "3.0.1", info, paths: {}, components: {}, servers: [], security: [] }],
-  ["an operation without anything", withPaths("/a: { get: { responses: {} } }")],
-  ["an operation without responses", withPaths("/a: { get: {} }")],
-  ["an empty schema", page({})],
-  [
-    "nullable",
-    page(`
-      type: object
-      nullable: true
-      properties:
-        a: { type: string, nullable: true }
-        b: { nullable: true }
-        c: { type: string, enum: [x, null], nullable: true }
-    `),
-  ],
-  [
-    "lists of types",
-    page(
-      `
-      type: [object, "null"]
-      properties:
-        a: { type: [string, "null"] }
-        b: { type: [integer, string, boolean, array] }
-        c: { type: "null" }
-      `,
-      {},
-      "3.1.0",
-    ),
-  ],
-  [
-    "const, $defs and examples",
-    page(
-      `
-      type: object
-      $defs: { Inner: { type: object, properties: { v: { const: "*/ text" } } } }
-      properties:
-        a: { const: 1 }
-        c: { type: string, examples: ["*/", "\`\${x}\`"] }
-        d: { type: array, prefixItems: [{ type: string }, { type: integer }] }
-        e: true
-        f: { contentMediaType: image/png, contentEncoding: base64 }
-        g: { patternProperties: { ^x: { type: string } }, type: object }
-        h: { if: { required: [a] }, then: {}, else: {} }
-      `,
-      {},
-      "3.1.1",
-    ),
-  ],
-  [
-    "oneOf, anyOf, allOf and not",
-    page(
-      `
-      type: object
-      properties:
-        a: { oneOf: [{ type: string }, { type: integer }] }
-        b: { anyOf: [{ type: string }, { type: object, properties: { x: { type: string } } }] }
-        c:
-          allOf:
-            - $ref: "#/components/schemas/Task"
-            - { type: object, required: [extra], properties: { extra: { type: string } } }
-        d: { not: { type: string } }
-        e: { oneOf: [{ required: [a] }, { required: [b] }] }
-        f: { allOf: [] }
-        g: { oneOf: [] }
-      `,
-      { components },
-    ),
-  ],
-  [
-    "a discriminator",
-    page(
-      `
-      oneOf: [{ $ref: "#/components/schemas/Cat" }, { $ref: "#/components/schemas/Dog" }]
-      discriminator:
-        propertyName: kind
-        mapping: { cat: "#/components/schemas/Cat", dog: "#/components/schemas/Dog" }
-      `,
-      { components },
-    ),
-  ],
-  [
-    "references of every kind",
-    withPaths(`
-      /a:
-        post:
-          parameters: [{ $ref: "#/components/parameters/Page" }]
-          requestBody: { $ref: "#/components/requestBodies/Thing" }
-          responses:
-            "200":
-              description: ""
-              headers: { Limit: { $ref: "#/components/headers/Limit" } }
-              content:
-                application/json:
-                  schema: { $ref: "#/components/schemas/名字 with spaces~1and~0marks" }
-                  examples: { one: { $ref: "#/components/examples/One" } }
-            default: { $ref: "#/components/responses/Failed" }
-      /b: { $ref: "#/paths/~1a" }
-    `),
-  ],
-  ["a schema that contains itself", page(ref("Task"), { components })],
-  [
-    "enums with odd names",
-    page(String.raw`
-      type: object
-      properties:
-        mode:
-          type: string
-          enum: ["std（高性能）", "pro（高表现）", "", " ", "it's", '"', "\\", "\n", "*/"]
-        ratio: { type: string, enum: ["16:9", "9:16"] }
-        count: { type: integer, enum: [-1, 0, 1.5] }
-        on: { type: boolean, enum: [true] }
-        mixed: { enum: [a, 1, null, true, { k: v }, [l]] }
-        none: { type: string, enum: [] }
-    `),
-  ],
+  ...fixture.documents.map(({ name, document, paths, schema, openapi }): [string, JsonObject] => {
+    if (document) return [name, document];
+    if (paths) return [name, { openapi: "3.0.1", info, components, paths }];
+    return [name, page(schema ?? {}, { components }, openapi)];
+  }),
   ["properties with odd names", page(oddNames)],
-  [
-    "odd names in components, tags and operations",
-    {
-      ...withPaths(String.raw`
-      /a b/中文/{id}:
-        get:
-          operationId: "查询 'task' */"
-          tags: ["可灵 Kling/对口型"]
-          parameters:
-            - { name: id, in: path, required: true, schema: { type: string } }
-            - { name: "X-'Odd' \"Header\"", in: header, schema: { type: string } }
-            - { name: "filter[a]", in: query, schema: { type: string } }
-            - { name: c, in: cookie, schema: { type: string } }
-          responses:
-            "200": { description: "", content: { application/json: { schema: { type: object } } } }
-      `),
-      tags: [{ name: "可灵 Kling/对口型" }],
-    },
-  ],
-  [
-    "ends of comments in every text",
-    page(String.raw`
-      type: object
-      title: "*/"
-      description: "a */ b\n/* c \r\n * d"
-      properties:
-        a:
-          type: string
-          description: "*/ export const x = 1; /*"
-          default: "*/"
-          example: { a: "*/" }
-          format: "*/"
-    `),
-  ],
-  [
-    "an example that is text with // comments",
-    withPaths(String.raw`
-      /a:
-        post:
-          requestBody:
-            content:
-              application/json:
-                schema: { type: object, properties: {} }
-                example: "{\r\n  \"a\": 1, // one */\r\n}"
-          responses: { "200": { description: "" } }
-    `),
-  ],
-  [
-    "webhooks",
-    {
-      openapi: "3.1.0",
-      info,
-      webhooks: {
-        done: {
-          post: { requestBody: json(ref("Task")), responses: { "204": { description: "" } } },
-        },
-      },
-      components,
-    },
-  ],
-  [
-    "callbacks",
-    withPaths(`
-      /a:
-        post:
-          requestBody:
-            content:
-              application/json:
-                schema: { type: object, properties: { callback_url: { type: string } } }
-          responses: { "200": { description: "" } }
-          callbacks:
-            done:
-              "{$request.body#/callback_url}":
-                post:
-                  requestBody:
-                    content: { application/json: { schema: { $ref: "#/components/schemas/Task" } } }
-                  responses: { "200": { description: "" } }
-    `),
-  ],
-  [
-    "parameters of the path",
-    withPaths(`
-      /a/{id}:
-        parameters: [{ name: id, in: path, required: true, schema: { type: string } }]
-        get:
-          parameters: [{ name: id, in: path, required: true, schema: { type: integer } }]
-          responses: { "200": { description: "" } }
-        delete: { responses: {} }
-    `),
-  ],
-  [
-    "responses without content and of every status",
-    withPaths(`
-      /a:
-        get:
-          responses:
-            "204": { description: "" }
-            4XX: { description: "" }
-            default:
-              { description: "", content: { application/json: { schema: { type: string } } } }
-    `),
-  ],
-  [
-    "binary and form bodies",
-    withPaths(`
-      /a:
-        post:
-          requestBody:
-            content:
-              multipart/form-data:
-                schema: { type: object, properties: { file: { type: string, format: binary } } }
-              application/octet-stream: { schema: { type: string, format: binary } }
-              application/x-www-form-urlencoded: {}
-              "*/*": { schema: {} }
-          responses:
-            "200":
-              description: ""
-              content: { audio/mpeg: { schema: { type: string, format: binary } } }
-    `),
-  ],
-  [
-    "a security scheme of an unknown type, as Apidog exports",
-    page("type: object", {
-      components: { securitySchemes: { BearerAuth: { type: "bearer", scheme: "bearer" } } },
-      security: [{ BearerAuth: [], "x-apidog": { required: true } }],
-    }),
-  ],
-  [
-    "arrays of arrays, and without items",
-    page(
-      "{ type: array, items: { type: array, items: { type: array } }, minItems: 1, maxItems: 2 }",
-    ),
-  ],
-  [
-    "maps",
-    page(`
-      type: object
-      properties:
-        a: { type: object, additionalProperties: { type: string } }
-        b: { type: object, additionalProperties: false }
-        c: { type: object, additionalProperties: {}, properties: { x: { type: integer } } }
-        d:
-          type: object
-          additionalProperties: { type: string }
-          properties: { x: { type: integer } }
-    `),
-  ],
-  [
-    "unknown types",
-    page(`
-      type: object
-      properties: { a: { type: "" }, b: { type: file }, c: { type: any }, d: { type: int } }
-    `),
-  ],
-  [
-    "what exporters leave empty",
-    page("{ type: object, properties: {}, required: [], x-apifox-orders: [] }", {
-      components: { schemas: {}, securitySchemes: {} },
-      tags: [],
-      servers: [{ url: "https://gateway.example", description: "正式环境" }],
-      security: [],
-    }),
-  ],
   [
     "thousands of aliases",
     `${stringify(documentOf(20))}x-list:\n  - &one { a: b }\n${"  - *one\n".repeat(5000)}`,
-  ],
-  [
-    "a repeated parameter",
-    withPaths(`
-      /a:
-        get:
-          parameters:
-            - { name: p, in: query, schema: { type: string } }
-            - { name: p, in: query, schema: { type: integer } }
-          responses: {}
-    `),
   ],
   [
     "an alias",
@@ -409,9 +98,10 @@ const refused: [string, JsonObject, RegExp][] = [
   ],
   [
     "one id for two operations",
-    withPaths(
-      "/a: { get: { operationId: a, responses: {} }, post: { operationId: a, responses: {} } }",
-    ),
+    {
+      openapi: "3.0.1",
+      paths: { "/a": { get: { operationId: "a" }, post: { operationId: "a", responses: {} } } },
+    },
     /^Every operation must have a unique `operationId`\. at #\/paths\/~1a\/post\//,
   ],
 ];
@@ -465,11 +155,9 @@ describe("generate, with an empty overlay", () => {
   );
 
   it("loses no property, however it is named", () => {
-    const names = Object.keys(oddNames.properties);
     const code = types[documents.findIndex(([name]) => name === "properties with odd names")] ?? "";
     const found = namesIn(code);
-    expect(names).toHaveLength(18);
-    expect(names.filter((name) => !found.has(name))).toEqual([]);
+    expect(ODD_NAMES.filter((name) => !found.has(name))).toEqual([]);
   });
 
   it.each(refused)("refuses a document with %s and says why in one line", async (_, page, why) => {
