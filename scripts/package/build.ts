@@ -1,10 +1,14 @@
-// npm run build: bundles each entry of the package. The declarations are made by tsc afterwards.
-import { rm } from "node:fs/promises";
+// npm run build: bundles each entry of the package, and writes the declarations that they need.
+import { spawnSync } from "node:child_process";
+import { readdir, readFile, rm } from "node:fs/promises";
+import path from "node:path";
 import { build } from "esbuild";
+
+const ENTRIES = ["index", "testing"];
 
 await rm("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["src/index.ts", "src/testing.ts"],
+  entryPoints: ENTRIES.map((entry) => `src/${entry}.ts`),
   outdir: "dist",
   bundle: true,
   // Code that several entries need is in a file that they import. With a copy in each entry,
@@ -18,3 +22,24 @@ await build({
   packages: "external",
   logLevel: "warning",
 });
+
+const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"];
+const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });
+if (status !== 0) process.exit(1);
+
+// A declaration that no entry imports describes the inside of the bundles.
+const needed = new Set<string>();
+for (const entry of ENTRIES) await need(path.join("dist", "src", `${entry}.d.ts`));
+for (const name of await readdir(path.join("dist", "src"))) {
+  const file = path.join("dist", "src", name);
+  if (!needed.has(file.replace(/\.map$/, ""))) await rm(file);
+}
+
+async function need(declaration: string): Promise<void> {
+  if (needed.has(declaration)) return;
+  needed.add(declaration);
+  const text = await readFile(declaration, "utf8");
+  for (const [, target = ""] of text.matchAll(/"(\.[^"]+)\.js"/g)) {
+    await need(path.join(path.dirname(declaration), `${target}.d.ts`));
+  }
+}
