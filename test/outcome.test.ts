@@ -1,0 +1,137 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ApiError, ConnectionError, LipSyncError } from "../src/index.js";
+import { mayRepeat, retryAfterMs } from "../src/outcome.js";
+import {
+  answer,
+  calls,
+  errorOf,
+  failing,
+  type Method,
+  setUp,
+  type Step,
+} from "./fixtures/client.js";
+import * as table from "./fixtures/decisions.js";
+
+const methods: Method[] = ["create", "get"];
+
+/** How calls end whose fetch keeps doing this, with one repeat at most. */
+async function outcomesOf(method: Method, steps: (() => Step)[]) {
+  const outcomes = steps.map(async (step) => {
+    const { client, sent } = setUp([step(), step()]);
+    const error = await errorOf(calls[method](client), LipSyncError);
+    const code = error instanceof ApiError ? error.code : undefined;
+    const { name, mayHaveCreatedTask } = error;
+    return { requests: sent.length, error: name, code, mayHaveCreatedTask };
+  });
+  await vi.runAllTimersAsync();
+  return Promise.all(outcomes);
+}
+
+function expected(method: Method, error: string, decision: table.Decision, code?: unknown) {
+  const repeats = method === "create" ? decision.repeatsCreate : decision.repeatsGet;
+  const mayHaveCreatedTask = method === "create" && decision.mayHaveCreatedTask;
+  return { requests: repeats ? 2 : 1, error, code, mayHaveCreatedTask };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 10, 22, 12) });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a response that is not a task", () => {
+  it.each(table.responseRows)("has its row in the table: $name", async (row) => {
+    for (const method of methods) {
+      const step = () => answer(row.status, row.body, row.headers);
+      const right = expected(method, "ApiError", row, row.code);
+      expect(await outcomesOf(method, [step])).toEqual([right]);
+    }
+  });
+
+  const data = { task_id: "t", task_status: "submitted" };
+  const withTask = [undefined, 1201, 1303, 5000].map((code) => {
+    const body = JSON.stringify({ code, data });
+    return { name: `a task beside ${String(code)}`, body, code, hasTask: true };
+  });
+
+  it.each(table.statuses)("with %i follows the rules, whatever the body", async (status) => {
+    // These two never have a body.
+    const isBare = status === 204 || status === 304;
+    const envelopes = [...table.envelopes, ...withTask].slice(0, isBare ? 1 : undefined);
+    for (const method of methods) {
+      const steps = envelopes.map(
+        ({ body }) =>
+          () =>
+            answer(status, body),
+      );
+      const outcomes = await outcomesOf(method, steps);
+      const seen = envelopes.map(({ name }, index) => [name, outcomes[index]]);
+      const right = envelopes.map((envelope) => {
+        const decision = table.decide({ status, ...envelope });
+        return [envelope.name, expected(method, "ApiError", decision, envelope.code)];
+      });
+      expect(seen).toEqual(right);
+    }
+  });
+
+  it("with the status of a redirect that a browser hides is uncertain for good", async () => {
+    const right = expected("create", "ApiError", table.UNCERTAIN_FOR_GOOD);
+    expect(await outcomesOf("create", [() => Response.error()])).toEqual([right]);
+  });
+});
+
+describe("no complete response", () => {
+  it.each(table.failureRows)("has its row in the table: $name", async (row) => {
+    const cut = () => new ReadableStream({ pull: () => Promise.reject(row.error()) });
+    const step = () => (row.in === "fetch" ? failing(row.error()) : new Response(cut()));
+    for (const method of methods) {
+      const right = expected(method, "ConnectionError", row);
+      expect(await outcomesOf(method, [step])).toEqual([right]);
+    }
+  });
+});
+
+function apiError(status: number, headers: HeadersInit = {}): ApiError {
+  const details = { code: undefined, requestId: undefined, body: "" };
+  return new ApiError("", { ...details, status, headers: new Headers(headers) });
+}
+
+describe("mayRepeat", () => {
+  it("says no to a status of no class, to an error of another kind and to no error", () => {
+    for (const error of [apiError(600), new LipSyncError(""), new Error(""), undefined]) {
+      expect(mayRepeat(error, { isBilled: false })).toBe(false);
+      expect(mayRepeat(error, { isBilled: true })).toBe(false);
+    }
+  });
+});
+
+describe("retryAfterMs", () => {
+  const of = (value: string) => retryAfterMs(apiError(429, { "retry-after": value }));
+
+  it.each([
+    ["0", 0],
+    [" 5 ", 5000],
+    ["1.25", 1250],
+    ["259200", 259_200_000],
+    ["Sun, 22 Nov 2026 12:00:10 GMT", 10_000],
+    ["Sunday, 22-Nov-26 12:00:10 GMT", 10_000],
+    ["Sun, 22 Nov 2026 11:00:00 GMT", 0],
+  ])("of %j is %j", (value, expected) => {
+    expect(of(value)).toBe(expected);
+  });
+
+  it.each(["", "-5", "soon", "5 apples", "1e9", "2026-11-22", "Sun, nonsense GMT"])(
+    "of %j is undefined",
+    (value) => {
+      expect(of(value)).toBeUndefined();
+    },
+  );
+
+  it("is undefined for a date with more around it, without the header and without a response", () => {
+    expect(of("x Sun, 22 Nov 2026 12:00:10 GMT")).toBeUndefined();
+    expect(of("Sun, 22 Nov 2026 12:00:10 GMT+0800")).toBeUndefined();
+    expect(retryAfterMs(apiError(429))).toBeUndefined();
+    expect(retryAfterMs(new ConnectionError(""))).toBeUndefined();
+  });
+});
