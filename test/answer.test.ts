@@ -1,0 +1,191 @@
+import { describe, expect, it } from "vitest";
+import { ApiError } from "../src/index.js";
+import { answer, apiKey, endpoint, errorOf, setUp, type Step } from "./fixtures/client.js";
+import { request } from "./fixtures/request.js";
+import submitted from "./fixtures/submitted.json" with { type: "json" };
+
+const notJson = "does baseUrl name the gateway's origin?";
+
+function creating(step: Step): Promise<ApiError> {
+  return errorOf(setUp([step], { maxRetries: 0 }).client.create(request), ApiError);
+}
+
+describe("a task", () => {
+  it.each([
+    ["Kling's envelope", 200, submitted],
+    ["201", 201, submitted],
+    ["a code of 0 that is a string", 200, { ...submitted, code: "0" }],
+    ["no message", 200, { code: 0, data: submitted.data }],
+    [
+      "a status of the future and an unknown field",
+      200,
+      { code: 0, data: { ...submitted.data, task_status: "queued", position: 3 } },
+    ],
+  ])("is the data of a success: %s", async (_, status, body) => {
+    const { client } = setUp([answer(status, body)]);
+    await expect(client.create(request)).resolves.toEqual(body.data);
+  });
+
+  const task = { task_id: "Task-12345", task_status: "submitted", created_at: 1737628123456 };
+  const envelope = { code: 0, message: "x", data: task };
+
+  it.each(["123456", "Task-1", "submitted", "task_id", "message"])(
+    "keeps its id and its status with the key %j",
+    async (apiKey) => {
+      const { client } = setUp([answer(200, envelope)], { apiKey });
+      await expect(client.get("t")).resolves.toEqual(task);
+    },
+  );
+
+  it("loses a key that is echoed beside them", async () => {
+    const data = { ...task, task_status_msg: `bad ${apiKey}` };
+    const { client } = setUp([answer(200, { code: 0, data })]);
+    const redacted = { ...task, task_status_msg: "bad ***" };
+    await expect(client.get("t")).resolves.toEqual(redacted);
+  });
+});
+
+describe("the message of an ApiError", () => {
+  const kling = { code: 1201, message: "bad value", request_id: "r-1" };
+  const { data } = submitted;
+
+  it.each<[string, number, unknown, string]>([
+    ["Kling's envelope", 400, kling, ", code 1201, request id r-1: bad value"],
+    ["a non-zero code in a 200", 200, kling, ", code 1201, request id r-1: bad value"],
+    ["a numeric string", 400, { ...kling, code: "1201" }, ", code 1201, request id r-1: bad value"],
+    [
+      "an OpenAI error",
+      401,
+      { error: { message: "no such key", type: "auth", code: "invalid_key" } },
+      ", code invalid_key: no such key",
+    ],
+    ["a word that begins with a number", 400, { code: "12ab" }, ', code 12ab: {"code":"12ab"}'],
+    ["a word that ends with a number", 400, { code: "ab12" }, ', code ab12: {"code":"ab12"}'],
+    ["an error that is a text", 500, { error: "overloaded" }, ": overloaded"],
+    ["a gateway's word", 500, { code: "busy", message: "db", data: null }, ", code busy: db"],
+    [
+      "no id",
+      200,
+      { code: 0, data: { task_status: "x" } },
+      ", code 0: the response holds no task.",
+    ],
+    [
+      "no status",
+      200,
+      { code: 0, data: { task_id: "t" } },
+      ", code 0: the response holds no task.",
+    ],
+    ["a task in a failure", 500, { code: 0, message: "SUCCEED", data }, ", code 0: SUCCEED"],
+    ["no code", 200, { data: { a: 1 } }, ': {"data":{"a":1}}'],
+    ["an empty 429", 429, "", ": the response is empty."],
+    ["an empty 404", 404, "", ": the response is empty."],
+    ["a 404 in words", 404, "task t has expired", ": task t has expired"],
+    ["a text of several lines", 502, "Bad\n\tGateway\u0000", ": Bad Gateway"],
+    ["null", 200, "null", ": null"],
+    ["cut JSON", 200, '{"code":0,"da', `: the response is not JSON (text/odd); ${notJson}`],
+    ["a web page", 200, "<!doctype>", `: the response is not JSON (text/odd); ${notJson}`],
+    ["a web page at 404", 404, "<html>", `: the response is not JSON (text/odd); ${notJson}`],
+    ["a web page at 502", 502, "<html>", ": <html>"],
+  ])("tells %s (%i)", async (_, status, body, message) => {
+    const error = await creating(answer(status, body, { "content-type": "text/odd" }));
+    expect(error.message).toBe(`POST ${endpoint} answered ${status}${message}`);
+    expect(error.status).toBe(status);
+    expect(error.body).toBe(typeof body === "string" ? body : JSON.stringify(body));
+    expect(error.headers.get("content-type")).toBe("text/odd");
+  });
+
+  it("says where there is no content type", async () => {
+    const error = await creating(new Response(new TextEncoder().encode("hello")));
+    expect(error.message).toContain("not JSON (no content type)");
+  });
+
+  it.each([301, 302, 303, 307, 308])("names the place of a %i", async (status) => {
+    const location = "https://elsewhere.example/x";
+    const error = await creating(answer(status, "", { location }));
+    expect(error.message).toBe(
+      `POST ${endpoint} answered ${status}: it redirects to ${location}, which is not followed; ` +
+        "if the gateway is there, change baseUrl.",
+    );
+  });
+
+  it("does not know the place of a redirect that a browser hides", async () => {
+    const error = await creating(Response.error());
+    expect(error.message).toContain("it redirects to a place that is not named");
+  });
+
+  it.each([300, 304])("does not call a %i a redirect", async (status) => {
+    const error = await creating(answer(status, "", { location: "/x" }));
+    expect(error.message).toBe(`POST ${endpoint} answered ${status}: the response is empty.`);
+  });
+
+  it("is bounded, and the whole body is kept", async () => {
+    const body = { code: 5000, message: "long ".repeat(1000) };
+    const error = await creating(answer(500, body));
+    expect(error.message).toMatch(/: (?:long ){60}…$/);
+    expect(error.body).toBe(JSON.stringify(body));
+    const exact = await creating(answer(500, "x".repeat(300)));
+    expect(exact.message).toMatch(/: x{300}$/);
+  });
+
+  it("says that a response is too large, of which a part is kept", async () => {
+    const error = await creating(answer(200, "a".repeat(1024 * 1024 + 1)));
+    expect(error.message).toBe(`POST ${endpoint} answered 200: the response is larger than 1 MiB.`);
+    expect(error.body).toBe("a".repeat(60 * 1024));
+  });
+});
+
+it("an ApiError has the request id of the body, else of the header", async () => {
+  const headers = { "x-request-id": "r-2" };
+  const inBody = await creating(answer(404, { request_id: "r-1" }, headers));
+  const inHeader = await creating(answer(404, { request_id: " " }, headers));
+  const nowhere = await creating(answer(404));
+  const ids = [inBody, inHeader, nowhere].map(({ requestId }) => requestId);
+  expect(ids).toEqual(["r-1", "r-2", undefined]);
+  expect(inHeader.message).toContain("answered 404, request id r-2: ");
+});
+
+describe("no part of the key is in an ApiError", () => {
+  const key = "sk-0123456789abcdefghijKLMNOPQRSTUVWXYZ+/-_$";
+  const parts = Array.from({ length: key.length - 7 }, (_, start) => key.slice(start, start + 8));
+  const offsets = Array.from({ length: 321 }, (_, offset) => "x".repeat(offset));
+
+  async function expectNoPart(responses: Response[]): Promise<void> {
+    const { client } = setUp(responses, { apiKey: key, maxRetries: 0 });
+    expect(responses.length).toBeGreaterThan(0);
+    for (let left = responses.length; left > 0; left--) {
+      const error = await errorOf(client.create(request), ApiError);
+      const { message, body, headers, requestId, code, cause, stack } = error;
+      const kept = { message, body, headers: [...headers], requestId, code, cause, stack };
+      const text = JSON.stringify(kept);
+      expect(parts.filter((part) => text.includes(part))).toEqual([]);
+    }
+  }
+
+  it("wherever in a message it stands", async () => {
+    expect(key).toHaveLength(44);
+    const messages = offsets.map((before) => `${before} ${key}`);
+    await expectNoPart(messages.map((message) => answer(401, { code: 1002, message })));
+    await expectNoPart(messages.map((message) => answer(502, message)));
+  });
+
+  it("wherever in a code, a request id, a location or a content type it stands", async () => {
+    for (const before of offsets.slice(240)) {
+      const value = `${before}${key}`;
+      const headers = { location: value, "content-type": value, "x-request-id": value };
+      await expectNoPart([
+        answer(401, { code: value, request_id: value, error: value }, headers),
+        answer(401, { error: { code: value, message: value } }, headers),
+        answer(302, "", headers),
+        answer(200, "<html>", headers),
+      ]);
+    }
+  });
+
+  it("where the body of more than 1 MiB is cut", async () => {
+    for (let before = 60 * 1024 - key.length; before <= 60 * 1024; before += 1) {
+      const text = "a".repeat(before) + key + "a".repeat(1024 * 1024 - before);
+      await expectNoPart([answer(200, text)]);
+    }
+    await expectNoPart([answer(200, key.repeat(2 ** 15))]);
+  });
+});
