@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ConfigurationError, createLipSyncClient, type LipSyncClient } from "../src/index.js";
+import { answer, apiKey, baseUrl, endpoint, errorOf, setUp } from "./fixtures/client.js";
+import { request } from "./fixtures/request.js";
+import submitted from "./fixtures/submitted.json" with { type: "json" };
+import succeeded from "./fixtures/succeed.json" with { type: "json" };
+
+beforeEach(() => {
+  vi.stubEnv("KLING_API_KEY", undefined);
+  vi.stubEnv("KLING_BASE_URL", undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  vi.unstubAllGlobals();
+});
+
+describe("the base URL", () => {
+  it.each([
+    ["https://gateway.example", "https://gateway.example"],
+    ["https://gateway.example///", "https://gateway.example"],
+    [" HTTP://Gateway.Example:8080/ ", "http://gateway.example:8080"],
+    ["https://gateway.example/proxy/", "https://gateway.example/proxy"],
+    ["https://gateway.example/v1beta", "https://gateway.example/v1beta"],
+    ["https://gateway.example/{task_id}", "https://gateway.example/%7Btask_id%7D"],
+  ])("%j leads to %s", async (given, before) => {
+    const { client, sent } = setUp([], { baseUrl: given });
+    await client.get("t");
+    expect(sent).toMatchObject([{ url: `${before}${endpoint}/t` }]);
+  });
+
+  const gateway = "https://gateway.example";
+
+  it.each([
+    ["is not an absolute", ["", "gateway.example", "/kling", "ftp://gateway.example", "https://"]],
+    ["is not an absolute", ["http:gateway.example", "ftp://gateway.example/https://", 5]],
+    ["is missing", [null]],
+    ["ends in /v1,", [`${gateway}/v1`, `${gateway}/kling/v1`]],
+    ["ends in /V1,", [`${gateway}/V1/`]],
+    ["ends in /kling,", [`${gateway}/kling/`]],
+    ["ends in /videos,", [`${gateway}/kling/v1/videos`]],
+    ["ends in /lip-sync,", [gateway + endpoint]],
+    ["has a query", [`${gateway}/?key=sk-abc`]],
+    ["has a fragment", [`${gateway}/#sk-abc`]],
+    ["holds credentials", ["https://u:sk-abc@a.example", "https://u@a.example"]],
+    ["holds credentials", ["https://:sk-abc@a.example"]],
+  ])("that %s is refused at construction, without its text: %j", (why, urls) => {
+    for (const url of urls) {
+      const construct = () => createLipSyncClient({ apiKey, baseUrl: url as string });
+      expect(construct).toThrow(ConfigurationError);
+      expect(construct).toThrow(`The base URL ${why}`);
+      expect(construct).toThrow(/\bbaseUrl\b.+\bKLING_BASE_URL\b/);
+      expect(construct).not.toThrow("sk-");
+    }
+  });
+
+  it("is taken from KLING_BASE_URL, as it is at the call", async () => {
+    const { client, sent } = setUp([], { baseUrl: undefined });
+    const error = await errorOf(client.get("t"), ConfigurationError);
+    expect(error.message).toContain("The base URL is missing");
+    vi.stubEnv("KLING_BASE_URL", "https://from.example");
+    await client.get("t");
+    expect(sent).toMatchObject([{ url: `https://from.example${endpoint}/t` }]);
+  });
+});
+
+describe("what is missing at a call", () => {
+  const calls: [string, (client: LipSyncClient) => Promise<unknown>][] = [
+    ["create", (client) => client.create(request)],
+    ["get", (client) => client.get("t")],
+    ["wait", (client) => client.wait("t")],
+  ];
+
+  it.each(calls)("is told %s with the caller's line, and nothing is sent", async (_, call) => {
+    expect(Error.stackTraceLimit).toBe(10);
+    for (const name of ["apiKey", "baseUrl"]) {
+      const { client, sent } = setUp([], { [name]: undefined });
+      const error = await errorOf(call(client), ConfigurationError);
+      expect(error.message).toContain(name);
+      expect(error.stack).toContain("options.test.ts");
+      expect(error.mayHaveCreatedTask).toBe(false);
+      expect(sent).toEqual([]);
+    }
+  });
+
+  it.each([[undefined], [{}]])("is told where process is %j", async (process) => {
+    const { client } = setUp([], { apiKey: undefined, baseUrl: undefined });
+    vi.stubGlobal("process", process);
+    const error = await client.get("t").catch((error: unknown) => error);
+    vi.unstubAllGlobals();
+    expect(error).toBeInstanceOf(ConfigurationError);
+  });
+});
+
+describe("fetch", () => {
+  it("is looked up at each call where none is given", async () => {
+    const client = createLipSyncClient({ apiKey, baseUrl });
+    const fetch = vi.fn(() => Promise.resolve(Response.json(submitted)));
+    vi.stubGlobal("fetch", fetch);
+    await expect(client.get("t")).resolves.toEqual(submitted.data);
+    expect(fetch).toHaveBeenCalledOnce();
+  });
+
+  it("that does not exist is a ConfigurationError of a create that created nothing", async () => {
+    vi.stubGlobal("fetch", undefined);
+    const client = createLipSyncClient({ apiKey, baseUrl });
+    const error = await errorOf(client.create(request), ConfigurationError);
+    expect(error.message).toMatch(/option fetch/);
+    expect(error.mayHaveCreatedTask).toBe(false);
+  });
+});
+
+describe("an invalid option", () => {
+  const { client, sent } = setUp();
+  const number = "a number of at least 0";
+  const ofCall = { signal: "an AbortSignal", timeoutMs: number, maxRetries: number };
+  const onUpdate = "a function";
+  const valid: Record<string, Record<string, string>> = {
+    createLipSyncClient: { fetch: "a function", timeoutMs: number, maxRetries: number },
+    create: ofCall,
+    get: ofCall,
+    wait: { signal: "an AbortSignal", timeoutMs: number, intervalMs: number, onUpdate },
+  };
+  const calls: Record<string, (options: object) => unknown> = {
+    createLipSyncClient: (options) => createLipSyncClient({ apiKey, baseUrl, ...options }),
+    create: (options) => client.create(request, options),
+    get: (options) => client.get("t", options),
+    wait: (options) => client.wait("t", options),
+  };
+  const invalid = [
+    [-1, "-1"],
+    [Number.NaN, "NaN"],
+    ["60", '"60"'],
+    [null, "null"],
+    [{ aborted: false }, "an object"],
+    [Symbol("n"), "Symbol(n)"],
+  ] as const;
+
+  it.each(Object.keys(calls))("of %s is refused, and shown; nothing is sent", async (method) => {
+    for (const [name, type] of Object.entries(valid[method] ?? {})) {
+      for (const [value, shown] of invalid) {
+        const call = new Promise((resolve) => {
+          resolve(calls[method]?.({ [name]: value }));
+        });
+        const message = `The option ${name} must be ${type}, not ${shown}.`;
+        await expect(call).rejects.toThrow(new ConfigurationError(message));
+      }
+    }
+    expect(sent).toEqual([]);
+  });
+});
+
+it("every option may be undefined", async () => {
+  const numbers = { timeoutMs: undefined, maxRetries: undefined };
+  const none = { apiKey: undefined, baseUrl: undefined, fetch: undefined, ...numbers };
+  expect(createLipSyncClient(none)).toBeTypeOf("object");
+  expect(createLipSyncClient()).toBeTypeOf("object");
+  const { client } = setUp([answer(200, succeeded)]);
+  const waitNone = { intervalMs: undefined, timeoutMs: undefined, onUpdate: undefined };
+  await client.wait("t", { signal: undefined, ...waitNone });
+  await client.get("t", { signal: undefined, ...numbers });
+  await client.create(request, { signal: undefined, ...numbers });
+});
