@@ -1,39 +1,30 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   ApiError,
-  createLipSyncClient,
   type LipSyncTask,
   TaskFailedError,
   TaskTimeoutError,
   type WaitOptions,
 } from "../src/index.js";
-import { createFakeGateway, type FakeGatewayOptions } from "../src/testing.js";
+import { answer, errorOf, failing, hanging, setUp, type Step } from "./fixtures/client.js";
+import { failureRows, responseRows } from "./fixtures/decisions.js";
 import failed from "./fixtures/failed.json" with { type: "json" };
+import succeeded from "./fixtures/succeed.json" with { type: "json" };
 
-const answer = (data: object, status = 200) => Response.json({ code: 0, data }, { status });
-const processing = { task_id: "t", task_status: "processing", created_at: 1, updated_at: 1 };
-const refused = (headers?: HeadersInit) =>
-  new Response("", { status: 429, ...(headers && { headers }) });
+const holding = (task: object): Step =>
+  answer(200, { code: 0, data: { task_id: "t", created_at: 1, updated_at: 1, ...task } });
+const processing = () => holding({ task_status: "processing" });
+const done = () => answer(200, succeeded);
+const busy = (headers?: HeadersInit) => answer(429, "", headers);
+const lost = failing(new TypeError("fetch failed", { cause: new Error("read ECONNRESET") }));
+const times = (count: number, step: () => Step) => Array.from({ length: count }, step);
 
-/** A task at a fake gateway, and a log of the times at which it was polled. */
-function setUp(options: FakeGatewayOptions = {}) {
-  const gateway = createFakeGateway(options);
-  gateway.tasks.set("t", { ...processing, task_status: "submitted" });
-  const start = Date.now();
-  const polledAt: number[] = [];
-  const client = createLipSyncClient({
-    ...gateway,
-    fetch: (url, init) => {
-      polledAt.push(Date.now() - start);
-      return gateway.fetch(url, init);
-    },
-  });
-  const wait = (waitOptions?: WaitOptions) => {
-    const ended = client.wait("t", waitOptions);
-    ended.catch(() => undefined);
-    return ended;
-  };
-  return { gateway, client, wait, polledAt };
+/** A wait whose polls get these responses, then "submitted" for ever. */
+function waitFor(steps: Step[], options?: WaitOptions) {
+  const { client, sent } = setUp(steps);
+  const ended = client.wait("t", options);
+  ended.catch(() => undefined);
+  return { client, ended, polledAt: () => sent.map(({ at }) => at) };
 }
 
 beforeEach(() => {
@@ -47,187 +38,168 @@ afterEach(() => {
 });
 
 describe("polling", () => {
-  it("asks at once, then every 10 s with a little jitter", async () => {
-    const { wait, polledAt, gateway } = setUp({ polls: 4 });
-    const ended = wait();
+  it("begins at once and goes on every 10 s with a little jitter", async () => {
+    const { ended, polledAt } = waitFor([...times(3, processing), done()]);
     await vi.advanceTimersByTimeAsync(31_500);
-    await expect(ended).resolves.toMatchObject({ task_status: "succeed" });
-    expect(polledAt).toEqual([0, 10_500, 21_000, 31_500]);
-    expect(gateway.received.map(({ method }) => method)).toEqual(["GET", "GET", "GET", "GET"]);
+    await expect(ended).resolves.toEqual(succeeded.data);
+    expect(polledAt()).toEqual([0, 10_500, 21_000, 31_500]);
   });
 
-  it("adds a tenth of the interval at most, and nothing at least", async () => {
-    for (const [random, interval] of [
-      [0, 2000],
-      [0.999, 2199.8],
-    ] as const) {
-      vi.mocked(Math.random).mockReturnValue(random);
-      const { wait, polledAt } = setUp({ polls: 2 });
-      const ended = wait({ intervalMs: 2000 });
-      await vi.advanceTimersByTimeAsync(2200);
-      await ended;
-      expect(polledAt).toEqual([0, Math.floor(interval)]);
-    }
-  });
-
-  it("tells onUpdate once for each answered poll", async () => {
-    const { wait, gateway } = setUp({ polls: 3 });
-    gateway.answerNext(refused(), new TypeError("fetch failed"));
-    const updates: LipSyncTask[] = [];
-    const ended = wait({ onUpdate: (task) => updates.push(task) });
-    await vi.advanceTimersByTimeAsync(60_000);
+  it.each([
+    [0, 2000],
+    [0.999, 2199],
+  ])("adds a tenth of the interval at most where random is %d", async (random, pauseMs) => {
+    vi.mocked(Math.random).mockReturnValue(random);
+    const { ended, polledAt } = waitFor([processing(), done()], { intervalMs: 2000 });
+    await vi.advanceTimersByTimeAsync(2200);
     await ended;
-    expect(updates.map((task) => task.task_status)).toEqual([
-      "processing",
-      "processing",
-      "succeed",
-    ]);
+    expect(polledAt()).toEqual([0, pauseMs]);
   });
 
-  it("tells onUpdate nothing about a poll that fails after one that was answered", async () => {
-    const { wait, gateway } = setUp({ polls: 2 });
-    gateway.answerNext(answer(processing), refused(), new TypeError("fetch failed"));
-    const updates: string[] = [];
-    const ended = wait({ onUpdate: (task) => updates.push(task.task_status) });
-    await vi.advanceTimersByTimeAsync(60_000);
+  it("is one timer between two polls, and its limit still holds", async () => {
+    const { ended, polledAt } = waitFor([processing()], { intervalMs: 60_000, timeoutMs: 90_000 });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(59_999);
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    await expect(ended).rejects.toBeInstanceOf(TaskTimeoutError);
+    expect(polledAt()).toEqual([0, 63_000]);
+  });
+
+  const videos = [[], {}, [null], [{}], [{ url: "" }], [{ url: "a" }, { url: 5 }]];
+  const odd = [undefined, [], ...videos.map((videos) => ({ videos }))].map((task_result) => {
+    return { task_status: "succeed", task_result };
+  });
+
+  it.each([{ task_status: "queued" }, { ...succeeded.data, task_status: "processing" }, ...odd])(
+    "goes on after %j",
+    async (task) => {
+      const { ended, polledAt } = waitFor([holding(task), done()]);
+      await vi.advanceTimersByTimeAsync(10_500);
+      await expect(ended).resolves.toEqual(succeeded.data);
+      expect(polledAt()).toEqual([0, 10_500]);
+    },
+  );
+});
+
+describe("onUpdate", () => {
+  it("is called once for each poll that succeeds, and for no other", async () => {
+    const onUpdate = vi.fn<(task: LipSyncTask) => void>();
+    const steps = [busy(), lost, processing(), busy(), lost, processing(), done()];
+    const { ended, polledAt } = waitFor(steps, { onUpdate });
+    await vi.advanceTimersByTimeAsync(70_000);
     await ended;
-    expect(updates).toEqual(["processing", "processing", "succeed"]);
+    const statuses = onUpdate.mock.calls.map(([task]) => task.task_status);
+    expect(statuses).toEqual(["processing", "processing", "succeed"]);
+    expect(polledAt()).toHaveLength(steps.length);
   });
 
-  it("is not ended by videos before the status is succeed", async () => {
-    const { wait, gateway, polledAt } = setUp({ polls: 1 });
-    const task_result = { videos: [{ url: "https://a.example/early.mp4" }] };
-    gateway.answerNext(answer({ ...processing, task_result }));
-    const ended = wait();
-    await vi.advanceTimersByTimeAsync(10_500);
-    await ended;
-    expect(polledAt).toEqual([0, 10_500]);
-  });
-
-  it("ends with what onUpdate throws", async () => {
-    const boom = new Error("boom");
-    const ended = setUp().wait({
-      onUpdate: () => {
-        throw boom;
-      },
-    });
-    await expect(ended).rejects.toBe(boom);
-  });
-
-  it("waits for an onUpdate that is async, and ends with its rejection", async () => {
+  it("ends the wait with what it throws, or rejects with", async () => {
     const boom = new Error("database is down");
-    const ended = setUp().wait({ onUpdate: () => Promise.reject(boom) as unknown as undefined });
-    await expect(ended).rejects.toBe(boom);
+    const throwing = () => {
+      throw boom;
+    };
+    await expect(waitFor([], { onUpdate: throwing }).ended).rejects.toBe(boom);
+    const rejecting = () => Promise.reject(boom) as unknown as undefined;
+    await expect(waitFor([done()], { onUpdate: rejecting }).ended).rejects.toBe(boom);
   });
 
-  it("goes on while the status is unknown, or succeed without a usable video", async () => {
-    const { wait, gateway, polledAt } = setUp({ polls: 0 });
-    const videos = [[], {}, [null], [{}], [{ url: "" }], [{ url: "a" }, { url: 5 }]];
-    gateway.answerNext(
-      answer({ ...processing, task_status: "queued" }),
-      answer({ ...processing, task_status: "succeed" }),
-      answer({ ...processing, task_status: "succeed", task_result: [] }),
-      ...videos.map((videos) =>
-        answer({ ...processing, task_status: "succeed", task_result: { videos } }),
-      ),
-    );
-    const ended = wait({ intervalMs: 1000 });
-    await vi.advanceTimersByTimeAsync(20_000);
-    await expect(ended).resolves.toMatchObject({ task_status: "succeed" });
-    expect(polledAt).toHaveLength(4 + videos.length);
+  /** An onUpdate that takes a minute. */
+  const slow = () => new Promise((resolve) => setTimeout(resolve, 60_000)) as unknown as undefined;
+
+  it("is awaited before the next poll, and before the end", async () => {
+    const { ended, polledAt } = waitFor([processing(), done()], { onUpdate: slow });
+    const end = vi.fn();
+    ended.then(end, end);
+    await vi.advanceTimersByTimeAsync(130_499);
+    expect(polledAt()).toEqual([0, 70_500]);
+    expect(end).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(end).toHaveBeenCalledOnce();
+  });
+
+  it("that takes longer than the rest of the limit does not lose a finished task", async () => {
+    const options = { onUpdate: slow, timeoutMs: 75_000 };
+    const finished = waitFor([processing(), done()], options).ended;
+    const unlucky = waitFor([processing(), answer(200, failed)], options).ended;
+    await vi.advanceTimersByTimeAsync(75_000);
+    await expect(finished).resolves.toEqual(succeeded.data);
+    expect((await errorOf(unlucky, TaskFailedError)).task).toEqual(failed.data);
+    await vi.runAllTimersAsync();
+  });
+
+  it("that takes longer than the limit is no excuse for a task that is not done", async () => {
+    const { ended } = waitFor([processing()], { onUpdate: slow, timeoutMs: 5000 });
+    const end = vi.fn();
+    ended.catch(end);
+    await vi.advanceTimersByTimeAsync(4999);
+    expect(end).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    const error = await errorOf(ended, TaskTimeoutError);
+    expect(error.task).toMatchObject({ task_status: "processing" });
+    await vi.runAllTimersAsync();
   });
 });
 
 describe("an end", () => {
-  it("as failed is a TaskFailedError with the gateway's reason", async () => {
-    const { wait } = setUp({ polls: 1, failWith: "no face was found" });
-    const error: unknown = await wait().catch((error: unknown) => error);
-    expect(error).toBeInstanceOf(TaskFailedError);
-    expect(error).toMatchObject({
-      message: "no face was found",
-      mayHaveCreatedTask: false,
-      task: { task_id: "t", task_status: "failed" },
-    });
+  it("as failed is a TaskFailedError with the gateway's reason, or without", async () => {
+    const error = await errorOf(waitFor([answer(200, failed)]).ended, TaskFailedError);
+    expect(error).toMatchObject({ task: failed.data, mayHaveCreatedTask: false });
+    expect(error.message).toBe("no face was found in the video");
+    const silent = waitFor([holding({ task_status: "failed", task_status_msg: " " })]);
+    await expect(silent.ended).rejects.toThrow("Task t failed; the gateway gave no reason.");
   });
 
-  it("as failed without a reason says so", async () => {
-    const { wait, gateway } = setUp();
-    gateway.answerNext(answer({ ...failed.data, task_status_msg: " " }));
-    await expect(wait()).rejects.toThrow(
-      "Task CmJ8DGePZioAAAAAAFIvOQ failed; the gateway gave no reason.",
-    );
-  });
-
-  it.each([
-    ["401", Response.json({ code: 1002, message: "invalid" }, { status: 401 })],
-    ["403", Response.json({ code: 1103 }, { status: 403 })],
-    ["404", Response.json({ code: 1203 }, { status: 404 })],
-    ["a 429 for an account in arrears", Response.json({ code: 1101 }, { status: 429 })],
-    ["a 200 with HTML", new Response("<html>")],
-  ])("comes at once with %s, which waiting does not mend", async (_, response) => {
-    const { wait, gateway, polledAt } = setUp();
-    gateway.answerNext(response);
-    await expect(wait()).rejects.toBeInstanceOf(ApiError);
-    expect(polledAt).toEqual([0]);
-  });
-
-  it("comes with what the key function throws", async () => {
-    const boom = new Error("no key");
-    const client = createLipSyncClient({
-      ...createFakeGateway(),
-      apiKey: () => {
-        throw boom;
-      },
-    });
-    await expect(client.wait("t")).rejects.toBe(boom);
-  });
+  it.each(responseRows.filter(({ repeatsGet }) => !repeatsGet))(
+    "comes at once with what waiting cannot fix: $name",
+    async ({ status, body }) => {
+      const { ended, polledAt } = waitFor([answer(status, body)]);
+      await expect(ended).rejects.toBeInstanceOf(ApiError);
+      expect(polledAt()).toEqual([0]);
+    },
+  );
 });
 
 describe("failures that may pass", () => {
+  const passing: Step[] = [
+    ...responseRows
+      .filter(({ repeatsGet }) => repeatsGet)
+      .map((row) => answer(row.status, row.body)),
+    ...failureRows.filter((row) => row.in === "fetch").map((row) => failing(row.error())),
+  ];
+
   it("are waited out, each for an interval", async () => {
-    const { wait, gateway, polledAt } = setUp({ polls: 1 });
-    gateway.answerNext(
-      new TypeError("fetch failed", { cause: new Error("read ECONNRESET") }),
-      refused(),
-      Response.json({ code: 1303 }, { status: 429 }),
-      Response.json({ code: 1302 }),
-      new Response("<html>", { status: 502 }),
-      Response.json({ code: 5001 }, { status: 503 }),
-      new Response("", { status: 408 }),
-    );
-    const ended = wait();
-    await vi.advanceTimersByTimeAsync(75_000);
-    await expect(ended).resolves.toMatchObject({ task_id: "t" });
-    expect(polledAt).toEqual([0, 10_500, 21_000, 31_500, 42_000, 52_500, 63_000, 73_500]);
+    const { ended, polledAt } = waitFor([...passing, done()]);
+    await vi.advanceTimersByTimeAsync(10_500 * passing.length);
+    await expect(ended).resolves.toEqual(succeeded.data);
+    expect(polledAt()).toEqual([...passing, done()].map((_, index) => index * 10_500));
   });
 
   it("may ask for a longer pause, not for a shorter one", async () => {
-    const { wait, gateway, polledAt } = setUp({ polls: 1 });
-    gateway.answerNext(refused({ "retry-after": "120" }), refused({ "retry-after": "1" }));
-    const ended = wait();
+    const later = [busy({ "retry-after": "120" }), busy({ "retry-after": "1" }), done()];
+    const { ended, polledAt } = waitFor(later);
     await vi.advanceTimersByTimeAsync(130_500);
     await ended;
-    expect(polledAt).toEqual([0, 120_000, 130_500]);
+    expect(polledAt()).toEqual([0, 120_000, 130_500]);
   });
 
   it("do not end in an error of theirs, however long they go on", async () => {
-    const { wait, gateway } = setUp({ polls: 1 });
-    gateway.answerNext(...Array.from({ length: 200 }, () => new TypeError("fetch failed")));
-    const ended = wait({ intervalMs: 1000 });
-    await vi.advanceTimersByTimeAsync(215_000);
-    await expect(ended).resolves.toMatchObject({ task_status: "succeed" });
+    const { ended } = waitFor([...times(200, () => lost), done()], { intervalMs: 1000 });
+    await vi.advanceTimersByTimeAsync(210_000);
+    await expect(ended).resolves.toEqual(succeeded.data);
   });
 });
 
 describe("the limit", () => {
   it("is half an hour, and its error carries the id and the last task", async () => {
-    const { wait } = setUp({ polls: Infinity });
-    const ended = wait();
+    const { ended } = waitFor(times(200, processing));
+    const end = vi.fn();
+    ended.catch(end);
     await vi.advanceTimersByTimeAsync(1_799_999);
-    expect(vi.getTimerCount()).toBe(2);
+    expect(end).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
-    const error: unknown = await ended.catch((error: unknown) => error);
-    expect(error).toBeInstanceOf(TaskTimeoutError);
+    const error = await errorOf(ended, TaskTimeoutError);
     expect(error).toMatchObject({
       taskId: "t",
       task: { task_status: "processing" },
@@ -237,58 +209,43 @@ describe("the limit", () => {
     expect(error).not.toHaveProperty("cause");
   });
 
-  it("carries no task where no poll was answered, and the last poll's error", async () => {
-    const { wait, gateway } = setUp();
-    gateway.answerNext(refused({ "retry-after": "259200" }));
-    const ended = wait({ timeoutMs: 5000 });
+  it("carries the error of the last poll, and no task where no poll succeeded", async () => {
+    const { ended, polledAt } = waitFor([busy({ "retry-after": "259200" })], { timeoutMs: 5000 });
     await vi.advanceTimersByTimeAsync(5000);
-    const error: unknown = await ended.catch((error: unknown) => error);
-    expect(error).toMatchObject({
-      taskId: "t",
-      task: undefined,
-      message: "Task t was not done after 5000 ms (status: unknown); it goes on.",
-    });
-    expect((error as TaskTimeoutError).cause).toMatchObject({ status: 429 });
+    const error = await errorOf(ended, TaskTimeoutError);
+    expect(error).toMatchObject({ taskId: "t", task: undefined, cause: { status: 429 } });
+    expect(error.message).toBe("Task t was not done after 5000 ms (status: unknown); it goes on.");
+    expect(polledAt()).toEqual([0]);
   });
 
   it("bounds a poll that hangs", async () => {
-    const { gateway } = setUp();
-    const client = createLipSyncClient({ ...gateway, fetch: () => new Promise(() => undefined) });
-    const ended = client.wait("t", { timeoutMs: 7000 });
-    ended.catch(() => undefined);
-    await vi.advanceTimersByTimeAsync(7000);
-    await expect(ended).rejects.toBeInstanceOf(TaskTimeoutError);
+    const { ended } = waitFor([processing(), hanging], { timeoutMs: 12_000 });
+    await vi.advanceTimersByTimeAsync(12_000);
+    const { task } = await errorOf(ended, TaskTimeoutError);
+    expect(task?.task_status).toBe("processing");
   });
 
-  it("is none where it is Infinity", async () => {
-    const { wait } = setUp({ polls: 400 });
-    const ended = wait({ timeoutMs: Infinity });
+  it.each([Infinity, 2 ** 31])("is none where it is %d", async (timeoutMs) => {
+    const { ended } = waitFor([...times(400, processing), done()], { timeoutMs });
     await vi.advanceTimersByTimeAsync(400 * 10_500);
-    await expect(ended).resolves.toMatchObject({ task_status: "succeed" });
+    await expect(ended).resolves.toEqual(succeeded.data);
   });
 
   it("can be followed by another wait with the same id", async () => {
-    const { wait, client } = setUp({ polls: 4 });
-    const first = wait({ timeoutMs: 15_000 });
+    const steps = [...times(3, processing), done()];
+    const { client, ended } = waitFor(steps, { timeoutMs: 15_000 });
     await vi.advanceTimersByTimeAsync(15_000);
-    const error = (await first.catch((error: unknown) => error)) as TaskTimeoutError;
-    const second = client.wait(error.taskId);
-    await vi.advanceTimersByTimeAsync(15_000);
-    await expect(second).resolves.toMatchObject({ task_status: "succeed" });
+    const { taskId } = await errorOf(ended, TaskTimeoutError);
+    const second = client.wait(taskId);
+    await vi.advanceTimersByTimeAsync(10_500);
+    await expect(second).resolves.toEqual(succeeded.data);
   });
 
-  it("of an attempt is the client's own, 60 s, after which the poll is repeated", async () => {
-    const { gateway } = setUp({ polls: 1 });
-    let calls = 0;
-    const client = createLipSyncClient({
-      ...gateway,
-      fetch: (url, init) =>
-        ++calls === 1 ? new Promise(() => undefined) : gateway.fetch(url, init),
-    });
-    const ended = client.wait("t");
+  it("of a poll is the client's own, 60 s, after which the next poll comes", async () => {
+    const { ended, polledAt } = waitFor([hanging, done()]);
     await vi.advanceTimersByTimeAsync(70_500);
-    await expect(ended).resolves.toMatchObject({ task_status: "succeed" });
-    expect(calls).toBe(2);
+    await expect(ended).resolves.toEqual(succeeded.data);
+    expect(polledAt()).toEqual([0, 70_500]);
   });
 });
 
@@ -296,34 +253,39 @@ describe("an abort", () => {
   it.each([[new Error("enough")], [undefined], [null], [0], [""], [false]])(
     "ends a wait at once with its reason: %j",
     async (reason) => {
-      const { wait, polledAt } = setUp();
       const controller = new AbortController();
-      const ended = wait({ signal: controller.signal });
+      const { ended, polledAt } = waitFor([], { signal: controller.signal });
       await vi.advanceTimersByTimeAsync(3000);
       controller.abort(reason);
       await expect(ended).rejects.toBe(controller.signal.reason);
-      await vi.advanceTimersByTimeAsync(60_000);
-      expect(polledAt).toEqual([0]);
+      expect(vi.getTimerCount()).toBe(0);
+      expect(polledAt()).toEqual([0]);
     },
   );
 
-  it("before the wait sends nothing", async () => {
-    const { wait, polledAt } = setUp();
-    await expect(wait({ signal: AbortSignal.abort("no") })).rejects.toBe("no");
-    expect(polledAt).toEqual([]);
+  it("before the wait sends nothing, and during a poll it ends it", async () => {
+    const controller = new AbortController();
+    const { ended } = waitFor([hanging], { signal: controller.signal });
+    await vi.advanceTimersByTimeAsync(3000);
+    controller.abort("enough");
+    await expect(ended).rejects.toBe("enough");
+    const late = waitFor([], { signal: controller.signal });
+    await expect(late.ended).rejects.toBe("enough");
+    expect(late.polledAt()).toEqual([]);
   });
 
-  it("from onUpdate ends the wait", async () => {
-    const { wait, polledAt } = setUp();
+  it.each<[string, () => Step]>([
+    ["is not done", processing],
+    ["is done", done],
+    ["failed", () => answer(200, failed)],
+  ])("from onUpdate ends the wait, also where the task %s", async (_, step) => {
     const controller = new AbortController();
-    const ended = wait({
-      signal: controller.signal,
-      onUpdate: () => {
-        controller.abort("seen enough");
-      },
-    });
+    const onUpdate = () => {
+      controller.abort("seen enough");
+    };
+    const { ended, polledAt } = waitFor([step()], { signal: controller.signal, onUpdate });
     await expect(ended).rejects.toBe("seen enough");
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(polledAt).toEqual([0]);
+    await vi.runAllTimersAsync();
+    expect(polledAt()).toEqual([0]);
   });
 });
