@@ -17,7 +17,7 @@ const processing = () => holding({ task_status: "processing" });
 const done = () => answer(200, succeeded);
 const busy = (headers?: HeadersInit) => answer(429, "", headers);
 const lost = failing(new TypeError("fetch failed", { cause: new Error("read ECONNRESET") }));
-const times = (count: number, step: () => Step) => Array.from({ length: count }, step);
+const times = <T>(count: number, make: () => T) => Array.from({ length: count }, make);
 
 /** A wait whose polls get these responses, then "submitted" for ever. */
 function waitFor(steps: Step[], options?: WaitOptions) {
@@ -38,22 +38,23 @@ afterEach(() => {
 });
 
 describe("polling", () => {
-  it("begins at once and goes on every 10 s with a little jitter", async () => {
-    const { ended, polledAt } = waitFor([...times(3, processing), done()]);
-    await vi.advanceTimersByTimeAsync(31_500);
+  it.each([
+    [0, [0, 10_000, 20_000, 30_000]],
+    [0.5, [0, 10_500, 21_000, 31_500]],
+    [0.999_999, [0, 10_999, 21_998, 32_997]],
+  ])("begins at once and goes on every 10 s, plus a tenth of %d", async (random, at) => {
+    vi.mocked(Math.random).mockReturnValue(random);
+    const { ended, polledAt } = waitFor([processing(), processing(), processing(), done()]);
+    await vi.advanceTimersByTimeAsync(33_000);
     await expect(ended).resolves.toEqual(succeeded.data);
-    expect(polledAt()).toEqual([0, 10_500, 21_000, 31_500]);
+    expect(polledAt()).toEqual(at);
   });
 
-  it.each([
-    [0, 2000],
-    [0.999, 2199],
-  ])("adds a tenth of the interval at most where random is %d", async (random, pauseMs) => {
-    vi.mocked(Math.random).mockReturnValue(random);
+  it("has an interval of the caller's own", async () => {
     const { ended, polledAt } = waitFor([processing(), done()], { intervalMs: 2000 });
-    await vi.advanceTimersByTimeAsync(2200);
+    await vi.advanceTimersByTimeAsync(2100);
     await ended;
-    expect(polledAt()).toEqual([0, pauseMs]);
+    expect(polledAt()).toEqual([0, 2100]);
   });
 
   it("is one timer between two polls, and its limit still holds", async () => {
@@ -129,6 +130,15 @@ describe("onUpdate", () => {
     await vi.runAllTimersAsync();
   });
 
+  it("that is async is ended by an abort, with its reason", async () => {
+    const controller = new AbortController();
+    const { ended } = waitFor([done()], { onUpdate: slow, signal: controller.signal });
+    await vi.advanceTimersByTimeAsync(3000);
+    controller.abort("enough");
+    await expect(ended).rejects.toBe("enough");
+    await vi.runAllTimersAsync();
+  });
+
   it("that takes longer than the limit is no excuse for a task that is not done", async () => {
     const { ended } = waitFor([processing()], { onUpdate: slow, timeoutMs: 5000 });
     const end = vi.fn();
@@ -162,18 +172,19 @@ describe("an end", () => {
 });
 
 describe("failures that may pass", () => {
-  const passing: Step[] = [
+  const passing = (): Step[] => [
     ...responseRows
       .filter(({ repeatsGet }) => repeatsGet)
       .map((row) => answer(row.status, row.body)),
     ...failureRows.filter((row) => row.in === "fetch").map((row) => failing(row.error())),
   ];
 
-  it("are waited out, each for an interval", async () => {
-    const { ended, polledAt } = waitFor([...passing, done()]);
-    await vi.advanceTimersByTimeAsync(10_500 * passing.length);
+  it("are waited out, each for an interval, however long they go on", async () => {
+    const steps = [...times(4, passing).flat(), done()];
+    const { ended, polledAt } = waitFor(steps, { timeoutMs: Infinity });
+    await vi.advanceTimersByTimeAsync(10_500 * (steps.length - 1));
     await expect(ended).resolves.toEqual(succeeded.data);
-    expect(polledAt()).toEqual([...passing, done()].map((_, index) => index * 10_500));
+    expect(polledAt()).toEqual(steps.map((_, index) => index * 10_500));
   });
 
   it("may ask for a longer pause, not for a shorter one", async () => {
@@ -182,12 +193,6 @@ describe("failures that may pass", () => {
     await vi.advanceTimersByTimeAsync(130_500);
     await ended;
     expect(polledAt()).toEqual([0, 120_000, 130_500]);
-  });
-
-  it("do not end in an error of theirs, however long they go on", async () => {
-    const { ended } = waitFor([...times(200, () => lost), done()], { intervalMs: 1000 });
-    await vi.advanceTimersByTimeAsync(210_000);
-    await expect(ended).resolves.toEqual(succeeded.data);
   });
 });
 
