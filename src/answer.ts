@@ -10,6 +10,8 @@ import { isTask, type LipSyncTask } from "./task.js";
 
 /** How much is kept of a body that is too large. */
 const KEPT_CHARACTERS = 60 * 1024;
+/** More than any key has. */
+const LONGEST_KEY = 4096;
 /** How much of a gateway's text goes into a message. */
 const LONGEST_REASON = 300;
 
@@ -17,8 +19,8 @@ const LONGEST_REASON = 300;
 export function toTask(request: WrittenRequest, answer: Answer, redact: Redact): LipSyncTask {
   const json = answer.isTooLarge ? undefined : parseJson(answer.text);
   const data = property(json, "data");
-  const isTaskHere = isSuccess(answer.status) && codeOf(json) === 0 && isTask(data);
-  if (isTaskHere) return redactTask(data, answer.text, redact);
+  const isGood = isSuccess(answer.status) && codeOf(json) === 0;
+  if (isGood && isTask(data)) return redactTask(data, answer.text, redact);
   throw apiError(request, answer, json, redact);
 }
 
@@ -36,7 +38,9 @@ function apiError(request: WrittenRequest, answer: Answer, json: unknown, redact
   const { status, text, isTooLarge } = answer;
   const headers = new Headers();
   for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
-  const body = isTooLarge ? redact(text).slice(0, KEPT_CHARACTERS) : redact(text);
+  const redacted = redact(text);
+  // The read limit may have cut a key in two at the end.
+  const body = isTooLarge ? redacted.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : redacted;
   const found = codeOf(json) ?? codeOf(property(json, "error"));
   const code = typeof found === "string" ? redact(found) : found;
   const id = textOf(property(json, "request_id")) ?? headers.get("x-request-id") ?? "";
@@ -67,9 +71,8 @@ function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown):
   }
   if (isSuccess(status) && codeOf(json) === 0) return "the response holds no task.";
   const error = property(json, "error");
-  return (
-    textOf(property(json, "message")) ?? textOf(property(error, "message")) ?? textOf(error) ?? text
-  );
+  const said = textOf(property(json, "message")) ?? textOf(property(error, "message"));
+  return said ?? textOf(error) ?? text;
 }
 
 /** The `code` of Kling's envelope or of a gateway's `error`; a numeric string counts as a number. */

@@ -53,7 +53,7 @@ export function attempt(
     } catch (error) {
       if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
       const said = errorChain(error).map(({ message, name }) => message || name);
-      const reason = said.join(": ") || "fetch failed without an error";
+      const reason = said.join(": ") || "fetch failed with a value that is not an error";
       const message = redact(`${method} ${path} got no complete response: ${reason}`);
       throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
     }

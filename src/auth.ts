@@ -20,7 +20,8 @@ function cleanKey(apiKey: unknown): string {
     new ConfigurationError(
       `The API key ${why}. Give the gateway's key as the option apiKey or as KLING_API_KEY.`,
     );
-  if (typeof apiKey !== "string") throw invalid("is missing or not a string");
+  if (apiKey === undefined || apiKey === null) throw invalid("is missing");
+  if (typeof apiKey !== "string") throw invalid("is not a string");
   const key = apiKey.trim().replace(/^bearer(?:\s+|$)/i, "");
   if (key === "") throw invalid("is empty");
   if (/^\{\{.*\}\}$/.test(key)) throw invalid("is the placeholder of the documentation");

@@ -1,5 +1,5 @@
 // Reads a response within bounds.
-import { isRecord, property } from "./json.js";
+import { property } from "./json.js";
 import { onAbort } from "./time.js";
 
 const LARGEST_BODY_BYTES = 1024 * 1024;
@@ -9,7 +9,8 @@ export type Answer = Pick<Response, "status" | "headers"> & { text: string; isTo
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
 export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
-  if (!isRecord(property(response, "headers"))) throw new TypeError("fetch returned no Response");
+  const isResponse = typeof property(property(response, "headers"), "entries") === "function";
+  if (!isResponse) throw new TypeError("fetch returned a value that is not a Response");
   const { status, headers, body } = response;
   const answer = { status, headers, text: "", isTooLarge: false };
   const reader = body?.getReader();

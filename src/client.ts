@@ -106,7 +106,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       apiKey: checkApiKey(apiKey),
       baseUrl: checkBaseUrl(baseUrl),
-      fetch: checkFetch(fetch),
+      fetch: checkFetch(fetch ?? globalThis.fetch),
       redactorOf,
     };
   }

@@ -45,23 +45,20 @@ type Kept = "status" | "code" | "requestId" | "headers" | "body";
 export class ApiError extends LipSyncError {
   override readonly name = "ApiError";
   /** The HTTP status; 0 for a redirect that the runtime hides, as browsers do. */
-  readonly status: number;
+  readonly status!: number;
   /** Kling's code as a number (also if it came as a numeric string), or the gateway's own word. */
   readonly code: number | string | undefined;
   /** The `request_id` in the body, or else the `x-request-id` header: gateways ask for it. */
   readonly requestId: string | undefined;
   /** The response headers. */
-  readonly headers: Headers;
+  readonly headers!: Headers;
   /** The response body as text; of a body that is too large, the first 60 KiB. */
-  readonly body: string;
+  readonly body!: string;
 
   constructor(message: string, details: Pick<ApiError, Kept> & { mayHaveCreatedTask?: boolean }) {
-    super(message, details);
-    this.status = details.status;
-    this.code = details.code;
-    this.requestId = details.requestId;
-    this.headers = details.headers;
-    this.body = details.body;
+    const { mayHaveCreatedTask = false, ...kept } = details;
+    super(message, { mayHaveCreatedTask });
+    Object.assign(this, kept);
   }
 }
 

@@ -32,10 +32,9 @@ export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_UR
   return origin + path;
 }
 
-/** The caller's own `fetch`, or the one that the runtime has at this moment. */
-export function checkFetch(given: unknown = globalThis.fetch): Fetch {
-  checkFunction("fetch", given);
-  return given as Fetch;
+export function checkFetch(fetch: unknown): Fetch {
+  checkFunction("fetch", fetch);
+  return fetch as Fetch;
 }
 
 export function checkFunction(name: string, value: unknown): void {
@@ -61,6 +60,6 @@ function invalidOption(name: string, valid: string, value: unknown): Configurati
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  if (typeof value === "function") return "a function";
+  return typeof value === "object" && value !== null ? "an object" : String(value);
 }

@@ -5,9 +5,7 @@ import { ApiError, ConnectionError } from "./errors.js";
 /** Kling's codes for too many requests, and for more tasks at once than the account may run. */
 const TOO_MANY = [1302, 1303];
 
-export function isSuccess(status: number): boolean {
-  return status >= 200 && status <= 299;
-}
+export const isSuccess = (status: number): boolean => status >= 200 && status <= 299;
 
 /** What fetch would follow; 0 is the status of a redirect that a browser hides. */
 export const REDIRECTS: number[] = [0, 301, 302, 303, 307, 308];

@@ -51,9 +51,6 @@ export interface LipSyncRequest {
  * What only the server can judge, such as an unknown mode or field, passes.
  */
 export function toBody(request: unknown): RequestBody {
-  // JSON would drop a video that is a symbol or a function, and make null of NaN.
-  const given = property(request, "input");
-  if (isRecord(given)) settleVideoSource({ ...given });
   const body = toJson(request);
   const input = property(body, "input");
   if (!isRecord(input)) throw new InvalidRequestError("The request has no `input`.", "input");
@@ -66,8 +63,12 @@ export function toBody(request: unknown): RequestBody {
 /** A copy through JSON: what the wire will hold, whatever getters and toJSON do. */
 function toJson(request: unknown): unknown {
   try {
+    // JSON would drop a video that is a symbol or a function, and make null of NaN.
+    const given = property(request, "input");
+    if (isRecord(given)) settleVideoSource({ ...given });
     return JSON.parse(JSON.stringify(request) || "null");
   } catch (error) {
+    if (error instanceof InvalidRequestError) throw error;
     throw new InvalidRequestError(`The request is not JSON: ${String(error)}`, "input");
   }
 }
@@ -84,10 +85,8 @@ export function checkTaskId(taskId: unknown): string {
   if (typeof taskId !== "string") throw badTaskId("is not a string");
   // The URL parser drops "." and climbs at "..", and no id at all asks for the list.
   if (["", ".", ".."].includes(taskId.trim())) throw badTaskId("is blank or a dot");
-  if (/\p{Surrogate}/u.test(taskId)) throw badTaskId("holds half a character");
+  if (/\p{Surrogate}/u.test(taskId)) throw badTaskId("has a lone surrogate");
   return taskId;
 }
 
-function badTaskId(why: string): InvalidRequestError {
-  return new InvalidRequestError(`The task id ${why}.`, "taskId");
-}
+const badTaskId = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");

@@ -54,8 +54,8 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   const received: ReceivedRequest[] = [];
   const tasks = new Map<string, LipSyncTask>();
   const polled = new Map<string, number>();
-  /** The tasks as the gateway itself last left them, as JSON. */
-  const stored = new Map<string, string>();
+  /** The tasks as the gateway itself last left them. */
+  const stored = new Map<string, { task: LipSyncTask; json: string }>();
   const planned: (Response | Error)[] = [];
   let requests = 0;
   let created = 0;
@@ -80,7 +80,8 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     if (!task) return answer(404, 1203, "task not found");
     const count = (polled.get(taskId) ?? 0) + 1;
     polled.set(taskId, count);
-    const isSetByTest = stored.get(taskId) !== JSON.stringify(task);
+    const left = stored.get(taskId);
+    const isSetByTest = left?.task !== task || left.json !== JSON.stringify(task);
     const isPending = task.task_status === "submitted" || task.task_status === "processing";
     if (isSetByTest || !isPending) return answer(200, 0, "SUCCEED", store(taskId, task));
     const next = { ...task, ...progress(taskId, count), updated_at: Date.now() };
@@ -89,7 +90,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
 
   function store(taskId: string, task: LipSyncTask): LipSyncTask {
     tasks.set(taskId, task);
-    stored.set(taskId, JSON.stringify(task));
+    stored.set(taskId, { task, json: JSON.stringify(task) });
     return task;
   }
 

@@ -35,9 +35,7 @@ export function settleVideoSource(input: Record<string, unknown>): void {
   if (!hasId && !hasUrl) throw invalid("Give a video: either input.video_id or input.video_url.");
 }
 
-function invalid(message: string): InvalidRequestError {
-  return new InvalidRequestError(message, "input.video_url");
-}
+const invalid = (message: string) => new InvalidRequestError(message, "input.video_url");
 
 export function requireText(input: Record<string, unknown>, field: string): void {
   if (textOf(input[field]) !== undefined) return;

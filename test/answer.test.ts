@@ -146,11 +146,12 @@ it("an ApiError has the request id of the body, else of the header", async () =>
 
 describe("no part of the key is in an ApiError", () => {
   const key = "sk-0123456789abcdefghijKLMNOPQRSTUVWXYZ+/-_$";
-  const parts = Array.from({ length: key.length - 7 }, (_, start) => key.slice(start, start + 8));
   const offsets = Array.from({ length: 321 }, (_, offset) => "x".repeat(offset));
 
-  async function expectNoPart(responses: Response[]): Promise<void> {
-    const { client } = setUp(responses, { apiKey: key, maxRetries: 0 });
+  async function expectNoPart(responses: Response[], apiKey = key): Promise<void> {
+    const starts = Array.from({ length: apiKey.length - 7 }).keys();
+    const parts = [...starts].map((start) => apiKey.slice(start, start + 8));
+    const { client } = setUp(responses, { apiKey, maxRetries: 0 });
     expect(responses.length).toBeGreaterThan(0);
     for (let left = responses.length; left > 0; left--) {
       const error = await errorOf(client.create(request), ApiError);
@@ -187,5 +188,19 @@ describe("no part of the key is in an ApiError", () => {
       await expectNoPart([answer(200, text)]);
     }
     await expectNoPart([answer(200, key.repeat(2 ** 15))]);
+  });
+
+  it("where the read limit cuts a long key in two, behind many that are shorter as ***", async () => {
+    const long = key + key.toLowerCase();
+    const bytes = new TextEncoder().encode(long.repeat(2 ** 14));
+    const body = new ReadableStream({
+      start(controller) {
+        for (let at = 0; at < bytes.length; at += 65_521) {
+          controller.enqueue(bytes.slice(at, at + 65_521));
+        }
+        controller.close();
+      },
+    });
+    await expectNoPart([new Response(body)], long);
   });
 });

@@ -35,7 +35,8 @@ describe("a key", () => {
     ["is empty", ["", "   ", "Bearer "]],
     ["is the placeholder", ["{{YOUR_API_KEY}}", "Bearer {{YOUR_API_KEY}}"]],
     ["has a character that", ["sk-abc\ndef", "sk-密钥", "sk abc"]],
-    ["is missing", [5, null]],
+    ["is missing", [null]],
+    ["is not a string", [5]],
   ])(
     "that %s is refused without its text, and both ways to give one are named",
     async (why, keys) => {

@@ -66,6 +66,7 @@ describe("readAnswer", () => {
       "text",
       {},
       { ok: true, status: 200, json: () => ({}) },
+      { status: 200, headers: { "retry-after": "1" }, body: null },
     ]) {
       const reading = readAnswer(value as unknown as Response, signal);
       await expect(reading).rejects.toThrow("Response");

@@ -17,6 +17,8 @@ const odd = (fields: object) => Object.assign(new Error("said"), fields);
 
 describe("neverConnected", () => {
   const failed = (cause: object) => new TypeError("fetch failed", { cause: odd(cause) });
+  const refused = odd({ code: "ECONNREFUSED", syscall: "connect" });
+  const reset = odd({ code: "ECONNRESET", syscall: "read" });
   const deep = (causes: number) =>
     Array.from({ length: causes }).reduce<Error>(
       (cause) => new Error("outer", { cause }),
@@ -30,6 +32,13 @@ describe("neverConnected", () => {
     ["a code in the fifth error", deep(4), true],
     ["a code beyond the fifth error", deep(5), false],
     ["several errors without a code", failed({ errors: [new Error("x")] }), false],
+    ["several errors that all say it", failed({ errors: [refused, refused] }), true],
+    [
+      "several errors of which one says something else",
+      failed({ errors: [refused, reset] }),
+      false,
+    ],
+    ["a refusal that caused a reset", odd({ code: "ECONNRESET", cause: refused }), false],
     ["no several errors", failed({ code: "ETIMEDOUT", errors: [] }), false],
     ["a word that begins alike", failed({ code: "ENOTFOUND_LATER" }), false],
     ["a word that ends alike", failed({ code: "NOT_ECONNREFUSED" }), false],
@@ -86,7 +95,11 @@ describe("an error that is hard to read", () => {
   it.each<[string, unknown, string]>([
     ["has a symbol as its code", odd({ code: Symbol("c") }), "said"],
     ["has an object as its cause", odd({ cause: { a: 1 } }), "said"],
-    ["throws at its cause", Object.defineProperty(odd({}), "cause", throwing), "said"],
+    [
+      "throws when it is read",
+      Object.defineProperty(odd({}), "cause", throwing),
+      "fetch failed with a value that is not an error",
+    ],
     ["is only shaped like one", { name: "Odd", message: "said" }, "said"],
     ["has no message", Object.assign(new Error(""), { name: "OddError" }), "OddError"],
     ["has causes", new Error("a", { cause: new Error("b") }), "a: b"],
