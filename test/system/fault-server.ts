@@ -1,13 +1,16 @@
+// Servers on the loopback interface that misbehave in whatever way a test asks for.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server, Socket } from "node:net";
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from "node:net";
 
-/** One request as it arrived: the head, then the body to its end. */
+/** One request as it arrived, with its body to the end. */
 export interface Received {
   method: string;
-  path: string;
-  authorization: string | undefined;
-  body: Buffer;
   socket: Socket;
   /** Resolves when the connection that carried it is closed. */
   closed: Promise<unknown>;
@@ -30,29 +33,31 @@ export interface FaultServer {
   close(): Promise<void>;
 }
 
-interface Slot extends Place {
-  react: Reaction;
-  waiting: Map<number, (received: Received) => void>;
-}
-
 /** A server on the loopback interface whose every place misbehaves in its own way. */
 export async function startFaultServer(): Promise<FaultServer> {
-  const slots: Slot[] = [];
+  const reactions: Reaction[] = [];
+  const places: Place[] = [];
+  const waiting = new Map<string, (received: Received) => void>();
   const closings = new WeakMap<Socket, Promise<unknown>>();
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket, method = "", url = "" } = request;
+    const closed = closings.get(socket) ?? Promise.resolve();
+    await request.resume().toArray();
+    const index = Number(/^\/place-(\d+)\//.exec(url)?.[1]);
+    const received = { method, socket, closed };
+    const count = places[index]?.received.push(received) ?? 0;
+    waiting.get(`${index} ${count}`)?.(received);
+    reactions[index]?.(response, received);
+  }
+
   const server = createServer((request, response) => {
-    void (async () => {
-      const slot = slots[Number(/^\/place-(\d+)\//.exec(request.url ?? "")?.[1])];
-      const received = await receive(request, closings);
-      if (!slot) throw new Error(`Nothing is at ${received.path}.`);
-      slot.received.push(received);
-      slot.waiting.get(slot.received.length)?.(received);
-      slot.react(response, received);
-    })().catch(() => request.socket.destroy());
+    handle(request, response).catch(() => request.socket.destroy());
   });
   // The client closes what is idle, so that no request meets a connection that just ends.
   server.keepAliveTimeout = 0;
   server.on("connection", (socket: Socket) => {
-    // What a fault does to a connection is seen by the client; here it is no error.
+    // What a fault does to a connection is seen by the client; here it is not an error.
     socket.on("error", () => undefined);
     closings.set(socket, new Promise((resolve) => socket.once("close", resolve)));
   });
@@ -60,20 +65,17 @@ export async function startFaultServer(): Promise<FaultServer> {
 
   return {
     place(react) {
-      const slot: Slot = {
-        baseUrl: `http://127.0.0.1:${port}/place-${slots.length}`,
-        received: [],
-        request: (nth) =>
-          new Promise((resolve) => {
-            const received = slot.received[nth - 1];
-            if (received) resolve(received);
-            else slot.waiting.set(nth, resolve);
-          }),
-        react,
-        waiting: new Map(),
-      };
-      slots.push(slot);
-      return slot;
+      const index = reactions.push(react) - 1;
+      const received: Received[] = [];
+      const request = (nth: number) =>
+        new Promise<Received>((resolve) => {
+          const before = received[nth - 1];
+          if (before) resolve(before);
+          else waiting.set(`${index} ${nth}`, resolve);
+        });
+      const place = { baseUrl: `http://127.0.0.1:${port}/place-${index}`, received, request };
+      places.push(place);
+      return place;
     },
     async close() {
       server.closeAllConnections();
@@ -83,32 +85,8 @@ export async function startFaultServer(): Promise<FaultServer> {
   };
 }
 
-async function receive(
-  request: IncomingMessage,
-  closings: WeakMap<Socket, Promise<unknown>>,
-): Promise<Received> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return {
-    method: request.method ?? "",
-    path: (request.url ?? "").replace(/^\/place-\d+/, ""),
-    authorization: request.headers.authorization,
-    body: Buffer.concat(chunks),
-    socket: request.socket,
-    closed: closings.get(request.socket) ?? Promise.resolve(),
-  };
-}
-
-/** A server below HTTP: what it does with each connection, and how many there were. */
-export interface TcpServer {
-  port: number;
-  sockets: Socket[];
-  /** Resolves when every connection so far is closed. */
-  closed(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export async function startTcpServer(react: (socket: Socket) => void): Promise<TcpServer> {
+/** A server below HTTP: the connections that were made, and what it does with each. */
+export async function startTcpServer(react: (socket: Socket) => void) {
   const sockets: Socket[] = [];
   const closings: Promise<unknown>[] = [];
   const server = createTcpServer((socket) => {
@@ -118,18 +96,14 @@ export async function startTcpServer(react: (socket: Socket) => void): Promise<T
     react(socket);
   });
   const port = await listen(server);
-  return {
-    port,
-    sockets,
-    async closed() {
-      await Promise.all(closings);
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, "close");
   };
+  /** Resolves when the client has closed every connection. */
+  const closed = () => Promise.all(closings);
+  return { port, sockets, closed, close };
 }
 
 /** A port at which nobody listens any more. */

@@ -25,7 +25,6 @@ import {
   UNCERTAIN,
   UNCERTAIN_FOR_GOOD,
 } from "../fixtures/decisions.js";
-import { request } from "../fixtures/request.js";
 import {
   closedPort,
   type FaultServer,
@@ -57,25 +56,13 @@ const { setTimeout } = globalThis;
 beforeEach(() => {
   // With this the only pause is 1250 ms, which no limit of these tests is; it is not slept.
   vi.spyOn(Math, "random").mockReturnValue(0.25);
-  const set = (callback: () => void, delayMs?: number) =>
-    setTimeout(callback, delayMs === 1250 ? 0 : delayMs);
-  vi.spyOn(globalThis, "setTimeout").mockImplementation(set);
+  const set = (callback: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) =>
+    setTimeout(callback, delayMs === 1250 ? 0 : delayMs, ...args);
+  vi.spyOn(globalThis, "setTimeout").mockImplementation(set as typeof setTimeout);
 });
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-/** How a call ended, in what the documentation promises about it. */
-interface Outcome {
-  /** The name of the error, or "none". */
-  error: string;
-  status?: number | undefined;
-  code?: number | string | undefined;
-  requestId?: string | undefined;
-  mayHaveCreatedTask?: boolean;
-  /** How often the key was asked for, which is once an attempt. */
-  attempts: number;
-}
 
 /** Makes one call with at most one retry; whatever comes of it, the key is nowhere in it. */
 async function endingOf(method: Method, baseUrl: string, options: LipSyncClientOptions = {}) {
@@ -91,19 +78,21 @@ async function endingOf(method: Method, baseUrl: string, options: LipSyncClientO
   );
   const { outcome, value } = await ended;
   expect(placesOfKey(value)).toEqual([]);
-  return { outcome: { ...outcome, attempts } satisfies Outcome, value };
+  // The key is asked for once an attempt.
+  return { outcome: { ...outcome, attempts }, value };
 }
 
-function describeError(error: unknown): Omit<Outcome, "attempts"> {
+/** What the documentation promises about an error. */
+function describeError(error: unknown): { error: string; mayHaveCreatedTask?: boolean } {
   if (!(error instanceof LipSyncError)) return { error: inspect(error) };
   const { name, mayHaveCreatedTask } = error;
   if (!(error instanceof ApiError)) return { error: name, mayHaveCreatedTask };
   const { status, code, requestId } = error;
-  return { error: name, mayHaveCreatedTask, status, code, requestId };
+  return Object.assign({ error: name, mayHaveCreatedTask }, { status, code, requestId });
 }
 
 /** The outcome that follows from a decision. */
-function decided(error: string, method: Method, decision: Decision): Outcome {
+function decided(error: string, method: Method, decision: Decision) {
   const repeats = method === "create" ? decision.repeatsCreate : decision.repeatsGet;
   const mayHaveCreatedTask = method === "create" && decision.mayHaveCreatedTask;
   return { error, mayHaveCreatedTask, attempts: repeats ? 2 : 1 };
@@ -175,26 +164,6 @@ describe.each(statuses)("a response with status %i", (status) => {
     }
     expect(seen).toEqual(right);
     expect(elsewhere.received).toEqual([]);
-  });
-});
-
-describe("a retry", () => {
-  it.each(methods)("of %s sends a fresh key and the same bytes", async (method) => {
-    const keys = ["sk-first-0123456789", "sk-second-0123456789"];
-    const place = server.place((response, received) => {
-      const isLast = place.received.length === 2;
-      echoing(isLast ? 200 : 429, isLast ? whole : "")(response, received);
-    });
-    const left = [...keys];
-    const client = createLipSyncClient({
-      baseUrl: place.baseUrl,
-      apiKey: () => Promise.resolve(left.shift() ?? ""),
-    });
-    await expect(calls[method](client)).resolves.toEqual(task);
-    const sent = method === "create" ? JSON.stringify(request) : "";
-    expect(place.received.map(({ authorization, body }) => [authorization, String(body)])).toEqual(
-      keys.map((key) => [`Bearer ${key}`, sent]),
-    );
   });
 });
 
@@ -323,15 +292,6 @@ describe("no complete response", () => {
       await closed(place.received);
     }
   });
-
-  it("is made good for get by a retry that is answered", async () => {
-    const place = server.place((response, received) => {
-      const react = place.received.length === 1 ? raw(sized + half, reset) : echoing(200, whole);
-      react(response, received);
-    });
-    expect((await endingOf("get", place.baseUrl)).value).toEqual(task);
-    expect(place.received).toHaveLength(2);
-  });
 });
 
 /** Every connection that carried one of these requests is closed, or the test runs out of time. */
@@ -378,14 +338,6 @@ describe("no complete response in time", () => {
       }),
     );
     await Promise.all(ends);
-  });
-
-  it("is certain where the time was spent on the key", async () => {
-    const place = server.place(echoing(200, whole));
-    const apiKey = () => new Promise<string>(() => undefined);
-    const { outcome } = await endingOf("create", place.baseUrl, { apiKey, timeoutMs: 20 });
-    expect(outcome).toMatchObject({ error: "ConnectionError", mayHaveCreatedTask: false });
-    expect(place.received).toEqual([]);
   });
 });
 
@@ -460,55 +412,27 @@ describe("a large response", () => {
     await closed(place.received);
     expect(peak - before).toBeLessThan(60 * mebibyte);
   });
-
-  it("is complete up to exactly 1 MiB", async () => {
-    const text = (more: string) => JSON.stringify({ code: 0, data: { ...task, more } });
-    const most = "a".repeat(mebibyte - text("").length);
-    const exact = server.place((response) => response.end(text(most)));
-    const larger = server.place((response) => response.end(text(`${most}a`)));
-    for (const method of methods) {
-      expect((await endingOf(method, exact.baseUrl)).value).toEqual({ ...task, more: most });
-      const { outcome } = await endingOf(method, larger.baseUrl);
-      expect(outcome).toMatchObject({ error: "ApiError", status: 200 });
-    }
-  });
 });
 
 describe("a body of a strange shape", () => {
   const text = (value: unknown) => JSON.stringify(value);
   const data = (data: unknown) => text({ code: 0, data });
-  const { task_id, task_status } = task;
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
 
   const notTasks: Record<string, [body: string | Buffer, code?: number | string]> = {
     "random bytes": [noise],
     "an array nested 100,000 deep": [deep],
     "an array that is never closed": ["[".repeat(100_000)],
-    null: ["null"],
-    "a number": ["0"],
-    "a boolean": ["true"],
-    "a text": [text("SUCCEED")],
-    "an empty object": ["{}"],
-    "an array": ["[]"],
     "an array of envelopes": [text([{ code: 0, data: task }])],
     "the bare task": [text(task)],
     "no code": [text({ message: "SUCCEED", data: task })],
-    "a null for a code": [text({ code: null, data: task })],
-    "false for a code": [text({ code: false, data: task })],
-    "an array for a code": [text({ code: [0], data: task })],
     "a word for a code": [text({ code: "success", data: task }), "success"],
     "no data": [text({ code: 0, message: "SUCCEED" }), 0],
-    "null for data": [data(null), 0],
-    "a text for data": [data("task-1"), 0],
     "an array for data": [data([task]), 0],
     "a deep array for data": [`{"code":0,"data":${deep}}`, 0],
-    "a task without an id": [data({ task_status }), 0],
-    "an empty task id": [data({ task_id: " ", task_status }), 0],
-    "a number for a task id": [data({ task_id: 123, task_status }), 0],
-    "an array for a task id": [data({ task_id: ["1"], task_status }), 0],
-    "a task without a status": [data({ task_id }), 0],
-    "null for a status": [data({ task_id, task_status: null }), 0],
-    "a number for a status": [data({ task_id, task_status: 1 }), 0],
+    "an empty task id": [data({ ...task, task_id: " " }), 0],
+    "a number for a task id": [data({ ...task, task_id: 123 }), 0],
+    "null for a status": [data({ ...task, task_status: null }), 0],
     "everything in __proto__": [`{"__proto__":${data(task)}}`],
     "the data in __proto__": [`{"code":0,"__proto__":${text({ data: task })}}`, 0],
     "the task in __proto__": [`{"code":0,"data":{"__proto__":${text(task)}}}`, 0],
@@ -517,16 +441,14 @@ describe("a body of a strange shape", () => {
 
   it.each(Object.keys(notTasks))("is not a task: %s", async (name) => {
     const [body = "", code] = notTasks[name] ?? [];
+    const headers = name.includes("gzip") ? { "content-encoding": "gzip" } : {};
+    const place = server.place((response) => response.writeHead(200, headers).end(body));
     for (const method of methods) {
-      const place = server.place((response) => {
-        const isGzip = name.includes("gzip");
-        response.writeHead(200, isGzip ? { "content-encoding": "gzip" } : {}).end(body);
-      });
       const { outcome } = await endingOf(method, place.baseUrl);
       const right = decided("ApiError", method, UNCERTAIN_FOR_GOOD);
       expect(outcome).toEqual({ ...right, status: 200, code });
-      expect(place.received).toHaveLength(1);
     }
+    expect(place.received).toHaveLength(methods.length);
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect("task_id" in {}).toBe(false);
   });
