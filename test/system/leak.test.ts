@@ -2,8 +2,8 @@
 import { getEventListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { createLipSyncClient, type LipSyncClient } from "../../src/index.js";
+import { afterEach, expect, test, vi } from "vitest";
+import { createLipSyncClient } from "../../src/index.js";
 
 const MANY = 10_000;
 const HOUR = 3_600_000;
@@ -51,14 +51,8 @@ function answer(envelope: object): Response {
   return { status: 200, headers, body } as unknown as Response;
 }
 
-interface Gateway extends LipSyncClient {
-  /** Ends every task. */
-  finish: () => void;
-  requests: () => number;
-}
-
 /** A client whose gateway answers at once: `processing`, until it is told otherwise. */
-function setUp(): Gateway {
+function setUp() {
   let requests = 0;
   let end: object = { task_status: "processing" };
   const client = createLipSyncClient({
@@ -71,6 +65,7 @@ function setUp(): Gateway {
       return Promise.resolve(requests % 5 === 0 ? Response.json(envelope) : answer(envelope));
     },
   });
+  /** Ends every task. */
   const finish = () => {
     const url = "https://gateway.invalid/video.mp4";
     end = { task_status: "succeed", task_result: { videos: [{ id: "v", url, duration: "5" }] } };
@@ -79,7 +74,7 @@ function setUp(): Gateway {
 }
 
 /** Resolves when every wait has had its first response, and sleeps. */
-async function asleep(gateway: Gateway): Promise<void> {
+async function asleep(gateway: ReturnType<typeof setUp>): Promise<void> {
   await vi.waitFor(() => {
     expect(gateway.requests()).toBeGreaterThanOrEqual(MANY);
     expect(handles().get("Timeout")).toBeGreaterThanOrEqual(MANY);
@@ -93,18 +88,11 @@ function report(figure: string): void {
 }
 
 const warnings: unknown[] = [];
-const onWarning = (warning: unknown) => warnings.push(warning);
-beforeAll(() => {
-  process.on("warning", onWarning);
-});
+process.on("warning", (warning) => warnings.push(warning));
 afterEach(() => {
   // Node warns of many listeners on one signal.
   expect(warnings).toEqual([]);
 });
-afterAll(() => {
-  process.off("warning", onWarning);
-});
-
 test("holds at most 2,000 bytes for each wait that sleeps, and nothing once all have ended", async () => {
   const { signal } = new AbortController();
   // The first calls load and compile what the rest then uses.

@@ -17,8 +17,8 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 const project = fileURLToPath(new URL("../..", import.meta.url));
 const read = (...names: string[]) => readFile(path.join(project, ...names), "utf8");
 
-/** A second pair of operations, as gateways publish it. */
-const OPERATIONS = `  /kling/v1/videos/advanced-lip-sync:
+/** A second operation, as gateways publish it. */
+const OPERATION = `  /kling/v1/videos/advanced-lip-sync:
     post:
       requestBody:
         content:
@@ -36,19 +36,9 @@ const OPERATIONS = `  /kling/v1/videos/advanced-lip-sync:
               required: [session_id, face_choose]
       responses: { '200': { description: '', content: { application/json: { schema: { type: object, properties: {} } } } } }
       security: []
-  /kling/v1/videos/advanced-lip-sync/{id}:
-    get:
-      parameters:
-        - { name: id, in: path, required: true, schema: { type: string } }
-      responses: { '200': { description: '' } }
-      security: []
 `;
 
-const USAGE = `import type { paths } from "./generated/schema.js";
-import { createLipSyncClient, type LipSyncTask } from "./src/index.js";
-
-type Query = paths["/kling/v1/videos/advanced-lip-sync/{id}"]["get"];
-export const parameters: Query["parameters"]["path"] = { id: "1" };
+const USAGE = `import { createLipSyncClient, type LipSyncTask } from "./src/index.js";
 
 const client = createLipSyncClient();
 const face = { face_id: "0", audio_id: "1" };
@@ -67,7 +57,7 @@ let recipe: string[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), "operation-"));
   const published = await read("spec", "lip-sync.yaml");
-  const page = published.replace("\ncomponents:\n", `\n${OPERATIONS}components:\n`);
+  const page = published.replace("\ncomponents:\n", `\n${OPERATION}components:\n`);
   const overlay = { file: "overlay.yaml", text: await read("spec", "overlay.yaml") };
   const files = await generate({ file: "page.yaml", text: page }, overlay);
   const [, section = ""] = (await read("CONTRIBUTING.md")).split("\n## Adding an operation\n");

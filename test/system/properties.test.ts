@@ -79,11 +79,6 @@ const notJson = fc.oneof(
   fc.date({ noInvalidDate: true }),
 );
 
-function freezeDeep<T>(value: T): T {
-  if (isObject(value)) Object.values(value).forEach(freezeDeep);
-  return Object.freeze(value);
-}
-
 /** What a value is on the wire; `undefined` where it is left out. */
 function onTheWire(value: unknown): unknown {
   if (typeof value === "bigint") return value;
@@ -99,7 +94,7 @@ test("sends a create exactly if one of the two videos is given", async () => {
   });
   let sent = 0;
   await fc.assert(
-    fc.asyncProperty(field, field, fc.boolean(), async (video_id, video_url, isFrozen) => {
+    fc.asyncProperty(field, field, async (video_id, video_url) => {
       const gateway = createFakeGateway();
       const mode = { mode: "text2video", text: "你好", voice_id: "v", voice_language: "zh" };
       const given = Object.entries({ video_id, video_url }).filter(
@@ -108,7 +103,6 @@ test("sends a create exactly if one of the two videos is given", async () => {
       const input = { ...mode, ...Object.fromEntries(given) };
       const request = { input, callback_url: "https://caller.invalid" };
       const before = { ...request, input: { ...input } };
-      if (isFrozen) freezeDeep(request);
 
       const create = createLipSyncClient(gateway).create(request as unknown as LipSyncRequest);
       const error = await failureOf(create);
@@ -324,12 +318,7 @@ test("asks for exactly the task whose id is given, or refuses the id", async () 
   );
 });
 
-interface Sent {
-  url?: string;
-  authorization?: string | null;
-  /** Why nothing was sent. */
-  error?: unknown;
-}
+type Sent = { url?: string; authorization?: string | null; error?: unknown };
 
 /** Sends one request and gives its URL and its Authorization header, or what it is refused with. */
 async function sendWith(taskId: unknown, options: LipSyncClientOptions = {}): Promise<Sent> {

@@ -3,7 +3,7 @@
 // More than usual: RUNS=50000. Others than usual: SEED=100000 RUNS=300.
 import { getEventListeners } from "node:events";
 import { inspect } from "node:util";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import {
   ApiError,
   ConfigurationError,
@@ -28,15 +28,7 @@ const DAY = 24 * 60 * MINUTE;
 const OLD_KEY = "a-key-of-yesterday";
 
 /** Everything random in one run comes from one of these. */
-interface Chance {
-  (): number;
-  /** Whether something happens that has this probability. */
-  happens(probability: number): boolean;
-  below(limit: number): number;
-  pick<T>(choices: readonly [T, ...T[]]): T;
-}
-
-function chanceOf(seed: number): Chance {
+function chanceOf(seed: number) {
   let state = seed >>> 0;
   // mulberry32
   const next = () => {
@@ -46,12 +38,14 @@ function chanceOf(seed: number): Chance {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
   const below = (limit: number) => Math.floor(next() * limit);
-  return Object.assign(next, {
+  return {
+    next,
     below,
     happens: (probability: number) => next() < probability,
     pick: <T>(choices: readonly [T, ...T[]]) => choices[below(choices.length)] ?? choices[0],
-  });
+  };
 }
+type Chance = ReturnType<typeof chanceOf>;
 
 /** One request that a call sent. */
 interface Step {
@@ -191,6 +185,11 @@ function failing(row: table.FailureRow): Fault {
 }
 
 const { UNCERTAIN, UNCERTAIN_FOR_GOOD } = table;
+const unended = (respond: Fault["respond"]): Fault => ({
+  decision: UNCERTAIN,
+  isOpen: true,
+  respond,
+});
 const FAULTS: Record<string, Fault> = {
   ...Object.fromEntries(table.responseRows.map((row) => [row.name, responding(row)])),
   ...Object.fromEntries(table.failureRows.map((row) => [row.name, failing(row)])),
@@ -201,30 +200,13 @@ const FAULTS: Record<string, Fault> = {
   "a body that stalls": halved(UNCERTAIN, (_, { step }) => {
     delete step.endedAt;
   }),
-  "no response": {
-    decision: UNCERTAIN,
-    isOpen: true,
-    respond: ({ signal }) =>
-      new Promise((_, reject) => {
-        signal.addEventListener("abort", () => {
-          reject(signal.reason);
-        });
-      }),
-  },
-  "no response, and deaf to an abort": {
-    decision: UNCERTAIN,
-    isOpen: true,
-    respond: () => new Promise(() => undefined),
-  },
-  "a response after the abort": {
-    decision: UNCERTAIN,
-    isOpen: true,
-    async respond({ world, call, step, reach }) {
-      await pause(world, 10 * MINUTE);
-      const response = deliver(step, await reach());
-      return (step.task ?? step.decision === table.REFUSED) ? response : open(call);
-    },
-  },
+  "no response": unended(({ signal }) => untilAborted(signal)),
+  "no response, and deaf to an abort": unended(() => new Promise(() => undefined)),
+  "a response after the abort": unended(async ({ world, call, step, reach }) => {
+    await pause(world, 10 * MINUTE);
+    const response = deliver(step, await reach());
+    return (step.task ?? step.decision === table.REFUSED) ? response : open(call);
+  }),
 };
 const FAULT_NAMES = Object.keys(FAULTS) as [string, ...string[]];
 const NO_FAULT = "none";
@@ -240,16 +222,22 @@ function pause(world: World, ms: number): Promise<void> {
   });
 }
 
-/** What the network takes; ends with the request. */
-function travel({ chance }: World, signal: AbortSignal): Promise<void> {
-  const ms = chance.pick([0, 0, 0, 0, 0, 0, 2 * SECOND, 2 * SECOND, MINUTE, 5 * MINUTE]);
-  if (ms === 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, chance.below(ms));
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
     signal.addEventListener("abort", () => {
-      clearTimeout(timer);
       reject(signal.reason);
     });
+  });
+}
+
+/** What the network takes; ends with the request. */
+async function travel({ chance }: World, signal: AbortSignal): Promise<void> {
+  const ms = chance.pick([0, 0, 0, 0, 0, 0, 2 * SECOND, 2 * SECOND, MINUTE, 5 * MINUTE]);
+  if (ms === 0) return;
+  let timer: NodeJS.Timeout | undefined;
+  const arrival = new Promise<void>((resolve) => (timer = setTimeout(resolve, chance.below(ms))));
+  await Promise.race([arrival, untilAborted(signal)]).finally(() => {
+    clearTimeout(timer);
   });
 }
 
@@ -663,7 +651,7 @@ function tally({ kind, outcome, steps, created, isAborted }: Observed): void {
 async function run(seed: number): Promise<void> {
   const chance = chanceOf(seed);
   vi.setSystemTime(NOW);
-  vi.spyOn(Math, "random").mockImplementation(chanceOf(seed + 1e9));
+  vi.spyOn(Math, "random").mockImplementation(chanceOf(seed + 1e9).next);
   const failWith = chance.happens(0.2) ? "the face was lost" : undefined;
   const gateway = createFakeGateway({ polls: 1 + chance.below(5), failWith });
   const world = worldOf(chance, gateway);
@@ -686,17 +674,10 @@ async function run(seed: number): Promise<void> {
 }
 
 const unhandled: unknown[] = [];
-const onUnhandled = (reason: unknown) => unhandled.push(reason);
+process.on("unhandledRejection", (reason) => unhandled.push(reason));
 
 beforeAll(() => {
-  process.on("unhandledRejection", onUnhandled);
   vi.useFakeTimers({ now: NOW, toFake: ["setTimeout", "clearTimeout", "Date"] });
-});
-
-afterAll(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-  process.off("unhandledRejection", onUnhandled);
 });
 
 test("keeps its promises in any weather", { timeout: 300_000 }, async () => {
