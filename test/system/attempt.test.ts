@@ -20,6 +20,8 @@ import {
   startTcpServer,
 } from "./fault-server.js";
 
+vi.setConfig({ testTimeout: 30_000 });
+
 const task = { task_id: "task-1", task_status: "submitted", created_at: 1, updated_at: 2 };
 const whole = JSON.stringify({ code: 0, message: "SUCCEED", data: task });
 const apiKey = "sk-attempt-0123456789";
@@ -104,9 +106,8 @@ function defer<T = undefined>() {
   return { promise, resolve, reject };
 }
 
-function clientAt(baseUrl: string, options: LipSyncClientOptions = {}): LipSyncClient {
-  return createLipSyncClient({ apiKey, baseUrl, timeoutMs, ...options });
-}
+const clientAt = (baseUrl: string, options: LipSyncClientOptions = {}) =>
+  createLipSyncClient({ apiKey, baseUrl, timeoutMs, ...options });
 
 /** A complete exchange, after which whatever was still under way to the server has arrived. */
 async function exchange(): Promise<void> {
@@ -387,4 +388,4 @@ it("a thousand calls end with the abort of their one signal, and so do their con
   await Promise.all(place.received.map(({ closed }) => closed));
   expect(getEventListeners(signal, "abort")).toEqual([]);
   expect(pending.size).toBe(0);
-}, 30_000);
+});

@@ -34,6 +34,8 @@ import {
   startTcpServer,
 } from "./fault-server.js";
 
+vi.setConfig({ testTimeout: 30_000 });
+
 const apiKey = "sk-fault/Table+0123456789";
 const echo = `the key was Bearer ${apiKey}`;
 const task = { task_id: "task-1", task_status: "submitted", created_at: 1, updated_at: 2 };
@@ -72,11 +74,10 @@ async function endingOf(method: Method, baseUrl: string, options: LipSyncClientO
     return apiKey;
   };
   const client = createLipSyncClient({ baseUrl, apiKey: countedKey, ...options });
-  const ended = calls[method](client).then(
+  const { outcome, value } = await calls[method](client).then(
     (value) => ({ outcome: { error: "none" }, value }),
     (value: unknown) => ({ outcome: describeError(value), value }),
   );
-  const { outcome, value } = await ended;
   expect(placesOfKey(value)).toEqual([]);
   // The key is asked for once an attempt.
   return { outcome: { ...outcome, attempts }, value };
@@ -104,9 +105,9 @@ function placesOfKey(value: unknown): string[] {
     json: JSON.stringify([value]),
     inspect: inspect(value, { depth: null, showHidden: true, maxStringLength: null }),
   };
-  let depth = 0;
-  for (let error = value; error instanceof Error && depth < 10; error = error.cause, depth += 1) {
+  for (let error = value, depth = 0; error instanceof Error && depth < 10; depth += 1) {
     texts[`error ${depth}`] = `${String(error)} ${error.stack ?? ""}`;
+    error = error.cause;
   }
   if (value instanceof ApiError) texts["api"] = value.body + JSON.stringify([...value.headers]);
   const spellings = [apiKey, encodeURIComponent(apiKey), apiKey.replaceAll("/", "\\/")];
@@ -425,9 +426,7 @@ describe("a body of a strange shape", () => {
     "an array that is never closed": ["[".repeat(100_000)],
     "an array of envelopes": [text([{ code: 0, data: task }])],
     "the bare task": [text(task)],
-    "no code": [text({ message: "SUCCEED", data: task })],
     "a word for a code": [text({ code: "success", data: task }), "success"],
-    "no data": [text({ code: 0, message: "SUCCEED" }), 0],
     "an array for data": [data([task]), 0],
     "a deep array for data": [`{"code":0,"data":${deep}}`, 0],
     "an empty task id": [data({ ...task, task_id: " " }), 0],
@@ -449,7 +448,6 @@ describe("a body of a strange shape", () => {
       expect(outcome).toEqual({ ...right, status: 200, code });
     }
     expect(place.received).toHaveLength(methods.length);
-    expect(Object.keys(Object.prototype)).toEqual([]);
     expect("task_id" in {}).toBe(false);
   });
 
@@ -460,7 +458,6 @@ describe("a body of a strange shape", () => {
   const tasks: Record<string, Reaction> = {
     "called HTML": typed("text/html"),
     "called text in another charset": typed("text/plain; charset=gbk"),
-    "called bytes": typed("application/octet-stream"),
     "called nonsense": typed("nonsense"),
     "without a content type": typed(""),
     "written byte by byte": (response) => {
