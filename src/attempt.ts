@@ -6,10 +6,11 @@ import { type Answer, readAnswer } from "./body.js";
 import { ConnectionError } from "./errors.js";
 import { errorChain, neverConnected } from "./network-error.js";
 import type { WrittenRequest } from "./operations.js";
-import type { Fetch } from "./options.js";
 import { redactError, type RedactorOf } from "./redact.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
+
+type Fetch = typeof globalThis.fetch;
 
 /** How a call reaches its gateway. */
 export type Connection = { apiKey: ApiKey; baseUrl: string; fetch: Fetch; redactorOf: RedactorOf };

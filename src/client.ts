@@ -2,7 +2,7 @@
 import { attempt, type Connection } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
 import { type WrittenRequest, createTask, getTask } from "./operations.js";
-import { checkBaseUrl, checkFetch, checkNumber, checkSignal } from "./options.js";
+import { checkBaseUrl, checkFunction, checkNumber, checkSignal } from "./options.js";
 import { createRedactorCache } from "./redact.js";
 import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
 import { retry } from "./retry.js";
@@ -96,7 +96,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   // What is given is checked now; what is absent is looked for, and missed, at each call.
   if (apiKey !== undefined) checkApiKey(apiKey);
   if (baseUrl !== undefined) checkBaseUrl(baseUrl);
-  if (fetch !== undefined) checkFetch(fetch);
+  if (fetch !== undefined) checkFunction("fetch", fetch);
   const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 60_000);
   const maxRetries = checkNumber("maxRetries", options.maxRetries, 2);
   const redactorOf = createRedactorCache();
@@ -106,7 +106,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       apiKey: checkApiKey(apiKey),
       baseUrl: checkBaseUrl(baseUrl),
-      fetch: checkFetch(fetch ?? globalThis.fetch),
+      fetch: checkFunction("fetch", fetch ?? globalThis.fetch),
       redactorOf,
     };
   }

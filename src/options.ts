@@ -2,12 +2,9 @@
 import { ConfigurationError } from "./errors.js";
 import { property } from "./json.js";
 
-export type Fetch = typeof globalThis.fetch;
-
 /** An environment variable, or `undefined`, also where there is no environment. */
 export function environmentVariable(name: string): unknown {
-  const { process } = globalThis as { process?: { env?: Record<string, unknown> } };
-  return process?.env?.[name];
+  return property(property(property(globalThis, "process"), "env"), name);
 }
 
 /** The gateway's origin, and a path in front of Kling's if there is one, without the last slash. */
@@ -32,13 +29,10 @@ export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_UR
   return origin + path;
 }
 
-export function checkFetch(fetch: unknown): Fetch {
-  checkFunction("fetch", fetch);
-  return fetch as Fetch;
-}
-
-export function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== "function") throw invalidOption(name, "a function", value);
+/** Returns the function, or throws if it is none. */
+export function checkFunction<Value>(name: string, value: Value): Value {
+  if (typeof value === "function") return value;
+  throw invalidOption(name, "a function", value);
 }
 
 /** A time or a number of times; `undefined` stands for the default. */

@@ -37,6 +37,5 @@ export function isSucceeded(task: LipSyncTask): task is SucceededLipSyncTask {
 }
 
 /** Whether a task has its video, or failed. */
-export function isDone(task: LipSyncTask): boolean {
-  return isSucceeded(task) || task.task_status === "failed";
-}
+export const isDone = (task: LipSyncTask): boolean =>
+  isSucceeded(task) || task.task_status === "failed";
