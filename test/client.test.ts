@@ -1,14 +1,16 @@
 import { inspect } from "node:util";
-import { afterEach, describe, expect, expectTypeOf, it, vi } from "vitest";
+import nock from "nock";
+import { afterAll, afterEach, describe, expect, expectTypeOf, it, vi } from "vitest";
 import {
   ApiError,
+  createLipSyncClient,
   type LipSyncTask,
   type LipSyncTaskStatus,
   type LipSyncVideo,
   type SucceededLipSyncTask,
 } from "../src/index.js";
 import * as exported from "../src/index.js";
-import { answer, apiKey, errorOf, setUp } from "./fixtures/client.js";
+import { answer, apiKey, baseUrl, endpoint, errorOf, setUp } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
 import submitted from "./fixtures/submitted.json" with { type: "json" };
 import succeeded from "./fixtures/succeed.json" with { type: "json" };
@@ -59,6 +61,30 @@ describe("a client", () => {
     const { client, sent } = setUp([busy(), busy()], { maxRetries: 0 });
     await client.get("t", { maxRetries: 2 });
     expect(sent).toHaveLength(3);
+  });
+});
+
+describe("on the wire, a client", () => {
+  const client = createLipSyncClient({ apiKey, baseUrl, maxRetries: 0 });
+  const authorization = `Bearer ${apiKey}`;
+  nock.disableNetConnect();
+  afterAll(() => {
+    nock.restore();
+    nock.enableNetConnect();
+  });
+
+  it("posts the request as JSON with the bearer token", async () => {
+    const reqheaders = { authorization, "content-type": "application/json" };
+    const gateway = nock(baseUrl, { reqheaders }).post(endpoint, request).reply(200, submitted);
+    await expect(client.create(request)).resolves.toEqual(submitted.data);
+    gateway.done();
+  });
+
+  it("asks for a task by its id, with the bearer token and without a body", async () => {
+    const headers = { reqheaders: { authorization }, badheaders: ["content-type"] };
+    const gateway = nock(baseUrl, headers).get(`${endpoint}/a%2Fb`).reply(200, succeeded);
+    await expect(client.get("a/b")).resolves.toEqual(succeeded.data);
+    gateway.done();
   });
 });
 
