@@ -9,11 +9,13 @@ import { LIP_SYNC_PATH, type RequestBody } from "./wire.js";
 type WrittenInit = { method: "GET" | "POST"; headers: Headers; body: string | undefined };
 
 /**
- * A request as openapi-fetch wrote it, without the base URL and the key. openapi-fetch takes it for
- * a `Request`, and then, having nothing that sends, for an empty response.
+ * A request as openapi-fetch wrote it, without the base URL and the key. openapi-fetch constructs
+ * it in place of a `Request` and passes it to `fetch`, which is `writer.fetch` below and hands it
+ * back. As a response with status 204 it has no body to read, and no `content-length` to look at.
  */
 export class WrittenRequest {
   readonly status = 204;
+  /** Of the response; those of the request are in `init`. */
   readonly headers: Map<string, string> = new Map();
   readonly path: string;
   readonly init: WrittenInit;

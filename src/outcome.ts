@@ -32,7 +32,7 @@ export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): 
   if (isTooMany && (status === 429 || isSuccess(status))) return true;
   // A gateway's own limit; with another code of Kling's, the account has to be fixed first.
   if (status === 429) return typeof code !== "number";
-  // A failure of the server, after which nobody knows what it did.
+  // A failure of the server. A create is not repeated here even if a code says that it was refused.
   if (status === 408 || (status >= 500 && status <= 599)) return !isBilled;
   // Any other 3xx and 4xx, and a success without a task: the next response would be the same.
   return false;
