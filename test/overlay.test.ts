@@ -2,12 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import type { Json, JsonObject } from "../scripts/spec/document.js";
-import {
-  applyOverlay,
-  OverlayError,
-  type StaleAction,
-  StaleOverlayError,
-} from "../scripts/spec/overlay.js";
+import { applyOverlay, OverlayError, StaleOverlayError } from "../scripts/spec/overlay.js";
+
+const object = (yaml: string) => parse(yaml) as JsonObject;
+const list = (yaml: string) => parse(`[${yaml}]`) as Json[];
 
 function apply(document: JsonObject, ...actions: Json[]): JsonObject {
   return applyOverlay(document, { overlay: "1.1.0", actions });
@@ -24,21 +22,18 @@ function errorOf(run: () => unknown): unknown {
 }
 
 /** The actions that are reported as stale. */
-function stale(document: JsonObject, ...actions: Json[]): readonly StaleAction[] {
+function stale(document: JsonObject, ...actions: Json[]): StaleOverlayError["actions"] {
   const error = errorOf(() => apply(document, ...actions));
   if (error instanceof StaleOverlayError) return error.actions;
   throw error;
 }
 
-/** Why an overlay is refused; a stale one does not count. */
-function refusal(document: JsonObject, ...actions: Json[]): string {
-  const error = errorOf(() => apply(document, ...actions));
-  if (error instanceof OverlayError && !(error instanceof StaleOverlayError)) return error.message;
+/** Why an overlay is refused; a stale one has another name. */
+function refusal(overlay: Json, document: JsonObject = {}): string {
+  const error = errorOf(() => applyOverlay(document, overlay));
+  if (error instanceof OverlayError && error.name === "OverlayError") return error.message;
   throw error;
 }
-
-const object = (yaml: string) => parse(yaml) as JsonObject;
-const list = (yaml: string) => parse(`[${yaml}]`) as Json[];
 
 describe("the overlay itself", () => {
   it.each(["1.0.0", "1.1.0", "1.1.7"])("may have the version %s", (overlay) => {
@@ -55,18 +50,13 @@ describe("the overlay itself", () => {
     ["a version without its last part", { overlay: "1.1", actions: [] }],
     ["a version that is a number", { overlay: 1.1, actions: [] }],
   ])("is refused if it is %s", (_, overlay) => {
-    const error = errorOf(() => applyOverlay({}, overlay));
-    expect(error).toBeInstanceOf(OverlayError);
-    expect(error).toMatchObject({
-      name: "OverlayError",
-      message: "The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.",
-    });
+    expect(refusal(overlay)).toBe("The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.");
   });
 
   it.each(["{}", "{ actions: null }", "{ actions: { target: $ } }"])(
     "is refused if it has no list of actions, such as %s",
     (yaml) => {
-      expect(() => applyOverlay({}, { overlay: "1.1.0", ...object(yaml) })).toThrow(
+      expect(refusal({ overlay: "1.1.0", ...object(yaml) })).toBe(
         "The overlay has no list of actions; write `actions: []` for none.",
       );
     },
@@ -75,9 +65,8 @@ describe("the overlay itself", () => {
   it.each(["$.info", "{ update: {} }", "{ target: 1, update: {} }"])(
     "is refused if an action has no target, such as %s",
     (action) => {
-      expect(refusal({ a: {} }, ...list(`{ target: $.a, update: {} }, ${action}`))).toBe(
-        "Action 2 of the overlay has no target.",
-      );
+      const actions = list(`{ target: $, update: {} }, ${action}`);
+      expect(refusal({ overlay: "1.1.0", actions })).toBe("Action 2 of the overlay has no target.");
     },
   );
 });
@@ -100,50 +89,31 @@ describe("an action", () => {
     ["target: $.text, x-was: x, update: [2]", "writes an array over a place; remove that"],
     ["target: $.a, x-was: {}, update: x", "updates an object with something else"],
     ["target: $.text, x-was: x, update: {}", "updates a single value with an object"],
-  ])("is refused with %s", (action, why) => {
+    ...["", "info", "$.", "$.a['", "$.a[?]", " $.a", "$.a ", "$.a\n", "#/a"].map((target) => [
+      `target: ${JSON.stringify(target)}, update: {}`,
+      "has a target that is not a JSONPath: ",
+    ]),
+  ])("is refused with %s", (yaml, why = "") => {
+    const action = object(`{ x-id: name, ${yaml} }`);
     const document = { a: {}, b: {}, list: [1], text: "x" };
-    const { target, ...rest } = object(`{ ${action} }`);
-    const message = refusal(document, { "x-id": "name", target: target ?? "", ...rest });
-    expect(message).toContain(`Action name of the overlay (${target as string}) ${why}`);
-    expect(message).toMatch(/\.$/);
+    const message = refusal({ overlay: "1.1.0", actions: [action] }, document);
+    expect(message).toContain(`Action name of the overlay (${action["target"] as string}) ${why}`);
+    expect(message).toMatch(/[^.]\.$/);
   });
 
-  it.each(["", "info", "$.", "$.a['", "$.a[?]", " $.a", "$.a ", "$.a\n", "#/a"])(
-    "is refused with the target %j, which is not a JSONPath",
-    (target) => {
-      const message = refusal({ a: {} }, { target, update: {} });
-      expect(message).toContain(
-        `1 of the overlay (${target}) has a target that is not a JSONPath: `,
-      );
-      expect(message).toMatch(/[^.]\.$/);
-    },
-  );
-
   it.each([
-    // What it selects: the document, an element that a filter or an index finds, and what earlier
-    // actions left.
+    // What it selects: the document, an element, and what an earlier action left.
     ["{ a: 1 }", "{ target: $, update: { b: 2 } }", "{ a: 1, b: 2 }"],
-    [
-      "{ l: [1, { n: 0 }] }",
-      '{ target: "$.l[?@.n]", update: { b: 1 } }',
-      "{ l: [1, { n: 0, b: 1 }] }",
-    ],
+    ["{ l: [{ n: 0 }] }", '{ target: "$.l[?@.n]", update: { b: 1 } }', "{ l: [{ n: 0, b: 1 }] }"],
     ["{ l: [1, 2, 3] }", '{ target: "$.l[?@ == 2]", x-was: 2, remove: true }', "{ l: [1, 3] }"],
     ["{ l: [a, b] }", '{ target: "$.l[1]", x-was: b, update: c }', "{ l: [a, c] }"],
     ["{ l: [a, b] }", '{ target: "$.l[-1]", x-was: b, remove: true }', "{ l: [a] }"],
-    [
-      "{ l: [a, b, c] }",
-      '{ target: "$.l[0]", x-was: a, remove: true }, { target: "$.l[0]", x-was: b, update: B }',
-      "{ l: [B, c] }",
-    ],
     [
       "{}",
       "{ target: $, update: { a: {} } }, { target: $.a, update: { b: 1 } }",
       "{ a: { b: 1 } }",
     ],
-    ["{ a: { b: [1] }, g: 1 }", "{ target: $.a, x-was: { b: [1] }, remove: true }", "{ g: 1 }"],
     ["{ a: [{ d: 1 }], g: 1 }", "{ target: $.a, x-was: [{ d: 1 }], remove: true }", "{ g: 1 }"],
-    ["{ a: '', g: 1 }", "{ target: $.a, x-was: '', remove: true }", "{ g: 1 }"],
     ["{ a: null, g: 1 }", "{ target: $.a, x-was: null, remove: true }", "{ g: 1 }"],
   ])("applies to %s with %s and makes it %s", (document, actions, result) => {
     expect(apply(object(document), ...list(actions))).toEqual(object(result));
@@ -158,6 +128,7 @@ describe("an action", () => {
     ["{}", "update: { toString: 2 }", "{ toString: 2 }"],
     ["{}", "update: { b: 1 }, remove: false", "{ b: 1 }"],
     ["{ /b: 1 }", "x-was: { /b: 1 }, update: { /c: 2 }", "{ /b: 1, /c: 2 }"],
+    ["{ '{b}': 1 }", "update: { '{c}': 2 }", "{ '{b}': 1, '{c}': 2 }"],
     ["{ b: { c: 1, d: 2 } }", "x-was: { b: { d: 2, c: 1 } }, update: { b: 3 }", "{ b: 3 }"],
     // Objects are merged key by key, arrays are appended, the rest is replaced.
     ["{ b: { c: 1 } }", "x-was: { b: { c: 1 } }, update: { b: { d: 2 } }", "{ b: { c: 1, d: 2 } }"],
@@ -166,34 +137,19 @@ describe("an action", () => {
     ["{ b: x }", "x-was: { b: x }, update: { b: null }", "{ b: null }"],
     // Single values.
     ["old", "x-was: old, update: new", "new"],
-    ["0", "x-was: 0, update: 1", "1"],
-    ["false", "x-was: false, update: true", "true"],
-    ["null", "x-was: null, update: new", "new"],
+    ["0", "x-was: 0, x-b: 1, update: 1", "1"],
+    ["null", "x-was: null, update: true", "true"],
     ["old", "x-was: old, update: null", "null"],
-    ["1", "x-was: 1, x-b: 1, update: 2", "2"],
   ])("makes %s with %s %s", (before, rest, after) => {
     const actions = list(`{ target: $.a, ${rest} }`);
     expect(apply(object(`{ a: ${before} }`), ...actions)).toEqual(object(`{ a: ${after} }`));
   });
 
-  it("finds any key, with quotes, line breaks, backslashes or Chinese, and edits only that", () => {
-    const key = `it's "一"\n\\n/~1.[0]\u0001😀`;
-    const document = { [key]: "x", other: { [key]: {} } };
-    const target = `$[${JSON.stringify(key)}]`;
-    expect(apply(document, { target, "x-was": "x", update: "y" })).toEqual({
-      ...document,
-      [key]: "y",
-    });
-    const removals = [
-      { target: "$.other.*", "x-was": {}, remove: true },
-      { target, "x-was": "x", remove: true },
-    ];
-    expect(apply(document, ...removals)).toEqual({ other: {} });
-  });
-
   it("edits and removes what it selected, whatever the keys are", () => {
+    const odd = `it's "一"\n\\n/~1.[0]\u0001😀`;
     const keys = fc.oneof(
-      fc.string({ unit: "binary" }),
+      fc.string({ unit: "binary-ascii" }),
+      fc.string({ unit: "grapheme" }),
       fc.constantFrom("__proto__", "constructor", "toString", "", "0", "'", '"', "\\", "\\u0041"),
     );
     // A literal would take `__proto__` for the prototype.
@@ -205,64 +161,64 @@ describe("an action", () => {
         const target = `${place}[${JSON.stringify(inner)}]`;
         const set = { target: place, update: of(inner, 1) };
         const replace = { target, "x-was": 1, update: 2 };
-        const document = of(outer, {});
-        expect(entries(apply(document, set, replace)[outer])).toEqual([[inner, 2]]);
         const removal = { target, "x-was": 2, remove: true };
-        expect(entries(apply(document, set, replace, removal)[outer])).toEqual([]);
+        const edited = apply(of(outer, {}), set, replace);
+        expect(entries(edited[outer])).toEqual([[inner, 2]]);
+        expect(entries(apply(edited, removal)[outer])).toEqual([]);
       }),
+      { examples: [[odd, odd]] },
     );
   });
 });
 
 describe("an action is stale", () => {
   it.each([
-    ["$..x", "2 places"],
-    ["$['map', 'map']", "2 places"],
-    // The parent is there.
-    ...["$.map.missing", "$.map .missing", "$.map.没有", "$.map['missing']"].map(nothing),
-    ...['$.map["it\'s [0]"]', "$.map['a.b']", "$.empty.*", "$.empty[*]"].map(nothing),
-    ...["$.list[3]", "$.list[1:3]", "$.list[?@.name == 'z']"].map(nothing),
-    ...["$.list[?@['name'] == ']']", "$.list[?match(@['name'], '[z]')]"].map(nothing),
-    ...["$..missing", "$..['missing']", "$.empty['x', 'y']"].map(nothing),
-    // The parent is gone.
-    ...["$.gone.key", "$.map.gone.key", "$.map['gone']['key']"].map(noSuchPlace),
-    ...["$.gone[?@['name'] == 'a']", "$.list[3].key", "$.gone..key"].map(noSuchPlace),
-    ...["$.text.key.deeper"].map(noSuchPlace),
-  ])("if its target %s does not select one place: %s", (target, found) => {
-    const document = object(
-      "{ map: { x: 1 }, empty: {}, list: [{ name: a }], text: x, b: { x: 2 } }",
-    );
-    expect(stale(document, { target, "x-was": 1, update: 2 })).toEqual([
-      { id: "1", target, expected: "one place", found },
-    ]);
+    ["2 places", "$..x", "$['map', 'map']"],
+    [
+      "nothing",
+      ...["$.map.missing", "$.map .missing", "$.map.没有", "$.map['missing']", "$.map['a.b']"],
+      ...['$.map["it\'s [0]"]', "$.empty.*", "$.empty[*]", "$.list[3]", "$.list[1:3]"],
+      ...["$.list[?@.name == 'z']", "$.list[?@['name'] == ']']", "$.empty['x', 'y']"],
+      ...["$.list[?match(@['name'], '[z]')]", "$..missing", "$..['missing']"],
+    ],
+    [
+      "no such place",
+      ...["$.gone.key", "$.map.gone.key", "$.map['gone']['key']", "$.list[3].key"],
+      ...["$.gone[?@['name'] == 'a']", "$.gone..key", "$.text.key.deeper"],
+    ],
+  ])("if its target selects %s", (found = "", ...targets) => {
+    const document = "{ map: { x: 1 }, empty: {}, list: [{ name: a }], text: x, b: { x: 2 } }";
+    for (const target of targets) {
+      const reported = [{ id: "1", target, expected: "one place", found }];
+      expect(stale(object(document), { target, "x-was": 1, update: 2 })).toEqual(reported);
+    }
   });
 
   it.each([
     // [document at $.a, x-was and update or remove, expected, found]
     [
-      "{ b: '' }",
-      "x-was: { b: old, c: 1 }, update: { b: T }",
-      '"b": "old", "c": 1',
-      '"b": "", "c": nothing',
+      "{ b: 0 }",
+      "x-was: { b: 1, c: 1 }, update: { b: 2 }",
+      '"b": 1, "c": 1',
+      '"b": 0, "c": nothing',
     ],
     ["{ b: '', c: 1 }", "x-was: { b: old, c: 1 }, update: { b: T, c: 2 }", '"b": "old"', '"b": ""'],
     ["{ b: '' }", "update: { b: T }", '"b": nothing', '"b": ""'],
     ["{ b: 1 }", "x-was: { c: 1 }, update: { d: 1 }", '"c": 1', '"c": nothing'],
-    ["{ b: 1 }", "x-was: { b: 0 }, update: { d: 1 }", '"b": 0', '"b": 1'],
     [
-      "{ b: '', c: 1 }",
-      "x-was: { c: 0 }, update: { b: T }",
+      "{ b: 0, c: 1 }",
+      "x-was: { c: 0 }, update: { b: 2 }",
       '"b": nothing, "c": 0',
-      '"b": "", "c": 1',
+      '"b": 0, "c": 1',
     ],
     ["{ b: { c: 1 } }", "x-was: { b: {} }, update: { b: { d: 1 } }", '"b": {}', '"b": {"c":1}'],
     ["{ b: [1, 2] }", "x-was: { b: [2, 1] }, update: { b: [] }", '"b": [2,1]', '"b": [1,2]'],
     ["{ '/b/{id}': 1 }", "update: { '/b/{n}': 1 }", '"/b/{n}": nothing', '"/b/{id}": 1'],
+    ["{ '/{b}': 1, '/{c}': 2 }", "update: { '/{c}': 3 }", '"/{c}": nothing', '"/{c}": 2'],
     ["{ toString: 1 }", "update: { toString: 2 }", '"toString": nothing', '"toString": 1'],
     ["'1'", "x-was: 1, update: 2", "1", '"1"'],
     ["x", "update: y", "nothing", '"x"'],
     ["[a]", "x-was: [a, b], remove: true", '["a","b"]', '["a"]'],
-    ["[a, b, c]", "x-was: [a, b], remove: true", '["a","b"]', '["a","b","c"]'],
     ["[b, a]", "x-was: [a, b], remove: true", '["a","b"]', '["b","a"]'],
     ["{ 0: a, 1: b }", "x-was: [a, b], remove: true", '["a","b"]', '{"0":"a","1":"b"}'],
     // Of another kind: the document changed, the action is not at fault.
@@ -279,53 +235,31 @@ describe("an action is stale", () => {
   });
 
   it.each([
-    ["{ a: null }", "{ target: $.a, update: { b: {} } }, { target: $.a.b, update: { type: x } }"],
-    [
-      "{ a: { b: '' } }",
-      "{ target: $.a, x-was: o, update: n }, { target: $.a.b, x-was: '', update: T }",
-    ],
-    [
-      "{ a: { b: [x, y] } }",
-      "{ target: $.a.b, x-was: [x], remove: true }, { target: $.a, update: { b: [z] } }",
-    ],
-    [
-      "{ a: {} }",
-      "{ target: $.a.b, x-was: [x], remove: true }, { target: $.a, update: { b: [z] } }",
-    ],
-  ])("once, and not again in an action that builds on it: %s with %s", (document, actions) => {
-    expect(stale(object(document), ...list(actions))).toMatchObject([{ id: "1" }]);
+    ["null", "target: $.a, update: { b: {} }", "target: $.a.b, update: { type: x }"],
+    ["{ b: '' }", "target: $.a, x-was: o, update: n", "target: $.a.b, x-was: '', update: T"],
+    ["{ b: [x, y] }", "target: $.a.b, x-was: [x], remove: true", "target: $.a, update: { b: [z] }"],
+    ["{}", "target: $.a.b, x-was: [x], remove: true", "target: $.a, update: { b: [z] }"],
+  ])("once, and not again in an action that builds on it: at %s with %s, %s", (a, one, other) => {
+    const actions = list(`{ ${one} }, { ${other} }`);
+    expect(stale(object(`{ a: ${a} }`), ...actions)).toMatchObject([{ id: "1" }]);
   });
 });
 
-function nothing(target: string): [string, string] {
-  return [target, "nothing"];
-}
-
-function noSuchPlace(target: string): [string, string] {
-  return [target, "no such place"];
-}
-
 describe("stale actions", () => {
   const document = { info: { title: "T" }, list: ["a", "b"] };
-  const actions = [
-    { "x-id": "title", target: "$.info", "x-was": { title: "" }, update: { title: "U" } },
-    { target: "$.info", update: { summary: "fits" } },
-    { target: "$.gone.place", "x-was": 1, remove: true },
-    { "x-id": 7, target: "$.list", "x-was": ["a"], remove: true },
-  ];
 
   it("are all reported, by x-id or by number, in a message that says what to do", () => {
+    const actions = list(`
+      { x-id: title, target: $.info, x-was: { title: "" }, update: { title: U } },
+      { target: $.info, update: { summary: fits } },
+      { target: $.gone.place, x-was: 1, remove: true },
+      { x-id: 7, target: $.list, x-was: [a], remove: true }
+    `);
     const error = errorOf(() => apply(document, ...actions));
     expect(error).toBeInstanceOf(OverlayError);
     expect(error).toMatchObject({
       name: "StaleOverlayError",
-      actions: [
-        { id: "title", target: "$.info", expected: '"title": ""', found: '"title": "T"' },
-        { id: "3", target: "$.gone.place", expected: "one place", found: "no such place" },
-        { id: "4", target: "$.list", expected: '["a"]', found: '["a","b"]' },
-      ],
-    });
-    expect((error as Error).message).toBe(`3 actions of the overlay no longer fit the document.
+      message: `3 actions of the overlay no longer fit the document.
 - title
     place:    $.info
     expected: "title": ""
@@ -338,7 +272,9 @@ describe("stale actions", () => {
     place:    $.list
     expected: ["a"]
     found:    ["a","b"]
-If the page was corrected, delete the action. If it changed, check again what is true, and update the action and its x-was.`);
+If the page was corrected, delete the action. If it changed, check again what is true, and update \
+the action and its x-was.`,
+    });
   });
 
   it("are reported in the singular if there is one", () => {
@@ -349,9 +285,8 @@ If the page was corrected, delete the action. If it changed, check again what is
 });
 
 describe("the arguments", () => {
-  const document = object("{ map: { list: [1], none: null }, text: x }");
-
   it("are never changed, and the result shares nothing with them", () => {
+    const document = object("{ map: { list: [1], none: null }, text: x }");
     const actions = list(`
       { target: $, update: { added: &shared { deep: { list: [1] } } } },
       { target: $.added.deep, x-was: { list: [1] }, update: { list: [2] } },
@@ -359,25 +294,20 @@ describe("the arguments", () => {
       { target: "$.map.list[1]", update: { m: 4 } },
       { target: $.text, x-was: x, remove: true }
     `);
-    const before = structuredClone({ document, actions });
+    const staleActions = list(`
+      { target: $.map.none, update: { deep: { list: [1] } } },
+      { target: $.map.none.deep, x-was: { list: [1] }, update: { list: [2] } },
+      { target: $.text, x-was: z, remove: true }
+    `);
+    const before = structuredClone({ document, actions, staleActions });
     const result = apply(document, ...actions);
-    expect({ document, actions }).toEqual(before);
     expect(result).toEqual({
       map: { list: [1, { n: 3, m: 4 }], none: null },
       added: { deep: { list: [1, 2] } },
     });
     expect(result["map"]).not.toBe(document["map"]);
-  });
-
-  it("are not changed by stale actions either", () => {
-    const actions = list(`
-      { target: $.map.none, update: { deep: { list: [1] } } },
-      { target: $.map.none.deep, x-was: { list: [1] }, update: { list: [2] } },
-      { target: $.text, x-was: z, remove: true }
-    `);
-    const before = structuredClone({ document, actions });
-    expect(() => apply(document, ...actions)).toThrow(StaleOverlayError);
-    expect({ document, actions }).toEqual(before);
+    expect(stale(document, ...staleActions)).toHaveLength(2);
+    expect({ document, actions, staleActions }).toEqual(before);
   });
 
   it("may share parts, as YAML aliases do: an edit of one place does not change the other", () => {
