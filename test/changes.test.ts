@@ -27,7 +27,6 @@ describe("a change of a schema", () => {
 
     ["{ type: string }", "{ type: number }", ' type: changed from "string" to "number"'],
     ["{ type: a }", "{ type: [a, 'null'] }", ' type: changed from "a" to ["a","null"]'],
-    ["{ maximum: 1 }", "{ maximum: 2 }", " maximum: changed from 1 to 2"],
     ["{ pattern: ^a$ }", "{ nullable: true }", ' pattern: removed "^a$"', " nullable: added true"],
     ["{ enum: [b] }", "{ const: b }", ' enum: removed ["b"]', ' const: added "b"'],
     ["{ enum: [b, 1] }", "{ enum: [1, null] }", ' enum: removed "b"', " enum: added null"],
@@ -41,14 +40,10 @@ describe("a change of a schema", () => {
     ["{}", "{ properties: {} }", " properties: added {}"],
     ["{ items: { items: {} } }", "{ items: { items: true } }", "[][]: changed from {} to true"],
     ["{ items: { properties: { b: {} } } }", "{ items: { properties: {} } }", "[].b: removed {}"],
-    ["{ $defs: { b: {} } }", "{ $defs: {} }", " $defs b: removed {}"],
-    [
-      "{ oneOf: [{}, { not: 1 }] }",
-      "{ oneOf: [{ not: 2 }, {}] }",
-      " oneOf[0] not: changed from 1 to 2",
-    ],
+    ["{ $defs: { items: {} } }", "{ $defs: {} }", " $defs items: removed {}"],
+    ["{ oneOf: [{ b: 1 }, {}] }", "{ oneOf: [{}, { b: 2 }] }", " oneOf[1] b: changed from 1 to 2"],
     ["{ anyOf: [{}, { type: a }] }", "{ anyOf: [{}] }", ' anyOf: removed {"type":"a"}'],
-    ["{ summary: a, title: b }", "{ summary: c, title: b }", " summary: changed"],
+    ["{ summary: a, title: b }", "{ summary: a, title: c }", " title: changed"],
     ["{}", "{ description: a }", " description: added"],
     ["{ x-a: { b: 1 }, example: 1 }", "{ x-a: { b: 2 } }", " x-a: changed", " example: removed"],
     ["{ properties: { title: 0 } }", "{ properties: { title: 1 } }", ".title: changed from 0 to 1"],
@@ -76,42 +71,31 @@ describe("a change of a schema", () => {
 });
 
 describe("a change of an operation", () => {
-  const p = "{ name: p, in: query }";
+  const parameter = "{ name: p, in: query }";
   const required = "{ name: p, in: query, required: true }";
   const parameters = (...list: string[]) => `{ parameters: [${list.join(", ")}] }`;
-  const added = 'added {"name":"p","in":"query"}';
+  const content = (types: string) => `{ requestBody: { content: { ${types} } } }`;
+  const response = (yaml: string) => `{ responses: { 200: ${yaml} } }`;
+  const p = '{"name":"p","in":"query"}';
 
   it.each<[string, string, ...string[]]>([
     ["{ deprecated: false }", "{ deprecated: true }", "deprecated: changed from false to true"],
     ["{ tags: [a] }", "{ tags: [b] }", 'tags: removed "a"', 'tags: added "b"'],
     ["{ summary: a }", "{ x-b: 1 }", "summary: removed", "x-b: added"],
     ["{}", "{ security: [{ key: [] }] }", 'security: added [{"key":[]}]'],
-    ["{}", parameters(p), `query parameter p: ${added}`],
-    [parameters(p), "{}", `query parameter p: ${added.replace("added", "removed")}`],
-    [parameters(p), parameters(p, p), `query parameter p (repeated): ${added}`],
-    [parameters(p), parameters(required), "query parameter p required: added true"],
-    [parameters(p, "{ in: b }"), parameters("{ in: b }", p), "parameters: order changed"],
-    [parameters(), parameters("0"), "null parameter null: added 0"],
+    ["{}", parameters(parameter), `query parameter p: added ${p}`],
+    [parameters(parameter), "{}", `query parameter p: removed ${p}`],
+    [parameters("0"), parameters("0", "0"), "null parameter null (repeated): added 0"],
+    [parameters(parameter), parameters(required), "query parameter p required: added true"],
+    [parameters(parameter, "0"), parameters("0", parameter), "parameters: order changed"],
     ["{}", "{ requestBody: {} }", "request: added {}"],
     ["{ requestBody: {} }", "{ requestBody: { required: true } }", "request required: added true"],
-    [
-      "{ requestBody: { content: { application/json: {} } } }",
-      "{ requestBody: { content: { text/plain: {} } } }",
-      "request: removed {}",
-      "request (text/plain): added {}",
-    ],
-    [
-      "{ responses: { '200': {}, 4XX: {} } }",
-      "{ responses: { '200': { description: a } } }",
-      "response 200 description: added",
-      "response 4XX: removed {}",
-    ],
-    [
-      "{ responses: { '200': {} } }",
-      "{ responses: { '200': { headers: { X-A: {} } } } }",
-      "response 200 header X-A: added {}",
-    ],
-    ["{ callbacks: { a: { $b: 1 } } }", "{ callbacks: { a: {} } }", "callbacks a $b: removed 1"],
+    [content("application/json: {}"), content(""), "request: removed {}"],
+    [content(""), content("text/plain: {}"), "request (text/plain): added {}"],
+    [response("{}"), "{ responses: {} }", "response 200: removed {}"],
+    [response("{}"), response("{ description: a }"), "response 200 description: added"],
+    [response("{}"), response("{ headers: { A: {} } }"), "response 200 header A: added {}"],
+    ["{ callbacks: {} }", "{ callbacks: { title: {} } }", "callbacks title: added {}"],
   ])("from %s to %s is listed by its place", (before, after, ...lines) => {
     expect(changes(operation(before), operation(after))).toEqual(
       lines.map((line) => `POST /a: ${line}`),
@@ -125,33 +109,16 @@ describe("a change of the document", () => {
     ["info: { version: a }", "info: { version: b }", 'info: version: changed from "a" to "b"'],
     ["security: []", "security: [{ key: [] }]", 'security: added {"key":[]}'],
     ["servers: [{ url: a }]", "servers: [{ url: b }]", 'servers: [0] url: changed from "a" to "b"'],
-    ["{}", "webhooks: { done: {} }", "webhooks: done: added {}"],
+    ["{}", "webhooks: { title: {} }", "webhooks: title: added {}"],
     ["paths: {}", "paths: { /b: { get: {}, put: {} } }", "GET /b: added", "PUT /b: added"],
-    [
-      "paths: { /b: { get: {} } }",
-      "paths: { /c: { get: {} } }",
-      "GET /b: removed",
-      "GET /c: added",
-    ],
+    ["paths: { /b: { get: {} } }", "paths: {}", "GET /b: removed"],
     ["paths: {}", "paths: { /b: {} }", "/b: added"],
-    [
-      "paths: { /b: {} }",
-      "paths: { /b: { x-a: 1, parameters: [{ in: a, name: b }] } }",
-      "/b: x-a: added",
-      '/b: a parameter b: added {"in":"a","name":"b"}',
-    ],
+    ["paths: { /b: {} }", "paths: { /b: { x-a: 1 } }", "/b: x-a: added"],
+    ["paths: { /b: { a: {} } }", "paths: { /b: { a: { get: 1 } } }", "/b: a get: added 1"],
+    ["paths: { /b: { parameters: [] } }", "paths: { /b: {} }", "/b: parameters: removed []"],
     ["{}", "components: {}", "components: added"],
-    [
-      "components: {}",
-      "components: { headers: {}, schemas: { A: {} } }",
-      "components: headers: added {}",
-      "#/components/schemas/A: added",
-    ],
-    [
-      "components: { parameters: { A: {} } }",
-      "components: { parameters: { A: { in: a } } }",
-      '#/components/parameters/A: in: added "a"',
-    ],
+    ["components: {}", "components: { headers: {} }", "components: headers: added {}"],
+    ["components: {}", "components: { schemas: { A: {} } }", "#/components/schemas/A: added"],
   ])("from %s to %s is listed by its place", (before, after, ...lines) => {
     expect(changes(before, after)).toEqual(lines);
   });
@@ -164,17 +131,22 @@ describe("a $ref", () => {
 
   it("that stays has its target compared once, at its own place", () => {
     const task = (more: string) => `A: { items: ${ref("A")}, not: ${ref("A")}, ${more} }`;
-    expect(changes(page(ref("A"), task("")), page(ref("A"), task("type: a")))).toEqual([
+    const after = page(`{ nullable: true, ${ref("A").slice(1)}`, task("type: a"));
+    expect(changes(page(ref("A"), task("")), after)).toEqual([
+      "POST /a: request nullable: added true",
       '#/components/schemas/A: type: added "a"',
     ]);
   });
 
   it("in place of an object has its target compared with the object", () => {
-    const before = page("{ type: a, maximum: 1 }", "");
-    const after = page(ref("A~1B~0C%20D"), `A/B~C D: ${ref("E")}, E: { type: a }`);
+    const before = page("{ items: { type: a, maximum: 1 }, not: { type: a, minimum: 2 } }", "");
+    const odd = ref("A~1B~0C%20D");
+    const after = page(`{ items: ${odd}, not: ${odd} }`, `A/B~C D: ${ref("E")}, E: { type: a }`);
     expect(changes(before, after)).toEqual([
-      'POST /a: request $ref: added "#/components/schemas/A~1B~0C%20D"',
-      "POST /a: request maximum: removed 1",
+      'POST /a: request[] $ref: added "#/components/schemas/A~1B~0C%20D"',
+      "POST /a: request[] maximum: removed 1",
+      'POST /a: request not $ref: added "#/components/schemas/A~1B~0C%20D"',
+      "POST /a: request not minimum: removed 2",
       "#/components/schemas/A/B~C D: added",
       "#/components/schemas/E: added",
     ]);
