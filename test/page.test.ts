@@ -18,45 +18,42 @@ function find(page: string | Buffer, operation?: string) {
   return documentIn(decode("page.md", Buffer.from(page)), operation);
 }
 
+/** The document with its version in the middle, after a comment. */
 function moveVersion(document: string): string {
   const version = "openapi: 3.0.1\n";
   const rest = document.replace(version, "");
-  return `# A comment\n---\n${change(rest, "\ncomponents:", '\n"openapi": 3.0.1\ncomponents:')}`;
+  return `# A comment\n---\n${change(rest, "components:", '"openapi": 3.0.1\ncomponents:')}`;
 }
 
+const inOneLine = (document: string) => `\n${JSON.stringify(parse(document))}\n`;
+
 /** What is around the document, and the text that is expected where it is not the document's own. */
-const forms: [string, (document: string) => string | Buffer, ((document: string) => string)?][] = [
+const forms: [string, (document: string) => string, ((document: string) => string)?][] = [
   ["Markdown", markdown],
   ["Markdown with Windows line ends", (text) => windows(markdown(text)), windows],
   ["Markdown with a byte order mark", (text) => `\uFEFF${markdown(text)}`],
   ["Markdown without a language", (text) => markdown(text, ["```", "```"])],
   ["Markdown with a longer fence", (text) => markdown(text, ["`````yaml", "``````"])],
   ["Markdown with tildes", (text) => markdown(text, ["~~~ yaml title=`x`", "~~~~"])],
-  ["Markdown with the block in a list", (text) => `1. It\n\n${indented(markdown(text), "   ")}`],
+  ["a block in a list", (text) => `1. It\n\n${indented(markdown(text), "   ")}`],
   [
-    "Markdown with the block as an item of a list",
-    (text) => `- - \`\`\`yaml\n${indented(text, "    ")}    \`\`\`\n- more\n`,
+    "a block of which only the fence is indented",
+    (text) => `-\n  ~~~${inOneLine(text)}  ~~~`,
+    (text) => inOneLine(text).trimStart(),
   ],
+  ["an item of a list", (text) => `- - \`\`\`yaml\n${indented(text, "    ")}    \`\`\`\n- more\n`],
   [
     "Markdown with other blocks around the document",
     (text) =>
-      '```json\n{ "a": 1 }\n```\nWrite `openapi: 3.0.1` and ```inline```.\n' +
-      `${markdown(text)}\n~~~\nopenapi-generator --help\n~~~\n\n\`\`\`sh\ncurl`,
+      '```json\n{ "a": 1 }\n```\nWrite `openapi: 3.0.1` and\n```inline```.\n' +
+      `~~~~\n~~~\n~~~~ yaml\n~~~~\n${markdown(text)}\n~~~\nopenapi-generator\n~~~\n\n\`\`\`sh\ncurl`,
   ],
-  [
-    "Markdown with a block of JSON",
-    (text) => markdown(`${asJson(text)}\n`),
-    (text) => `${asJson(text)}\n`,
-  ],
+  ["a block of JSON", (text) => markdown(`${asJson(text)}\n`), (text) => `${asJson(text)}\n`],
   ["YAML", (text) => text],
   ["YAML with Windows line ends and a mark", (text) => `\uFEFF${windows(text)}`, windows],
   ["YAML with its version in the middle", moveVersion, moveVersion],
   ["JSON", asJson, asJson],
-  [
-    "JSON in one line, with a byte order mark",
-    (text) => `\uFEFF${JSON.stringify(parse(text))}`,
-    (text) => JSON.stringify(parse(text)),
-  ],
+  ["JSON in one line, with a mark", (text) => `\uFEFF${inOneLine(text)}`, inOneLine],
 ];
 
 const LIP_SYNC = "POST /kling/v1/videos/lip-sync";
@@ -71,15 +68,17 @@ describe("the document of a page", () => {
   });
 
   it("is the one that has the operation, if there are several", () => {
-    const page = markdown(renamed) + markdown(withNote) + markdown("openapi: 3.0.1\na: b: c\n");
+    const page = markdown("openapi: 3.0.1\na: b: c\n") + markdown(renamed) + markdown(withNote);
     expect(find(page, LIP_SYNC).text).toBe(withNote);
     expect(() => find(page, "POST /nowhere")).toThrow(/^page\.md has no operation POST \/nowhere/);
     expect(() => find(page)).toThrow(
-      "page.md contains 3 documents:\n" +
-        "- POST /kling/v1/videos/other\n" +
-        `- ${LIP_SYNC}\n` +
-        "- page.md is not valid YAML: Nested mappings are not allowed in compact mappings at line 100, column 4\n" +
-        'Name an operation of the right one, for example --operation "POST /path".',
+      new Error(
+        "page.md contains 3 documents:\n" +
+          "- page.md is not valid YAML: Nested mappings are not allowed in compact mappings " +
+          "at line 7, column 4\n" +
+          `- POST /kling/v1/videos/other\n- ${LIP_SYNC}\n` +
+          'Name an operation of the right one, for example --operation "POST /path".',
+      ),
     );
     expect(() => find(markdown(published) + markdown(withNote), LIP_SYNC)).toThrow(
       `page.md has ${LIP_SYNC} in 2 documents.`,
@@ -91,20 +90,20 @@ describe("a page that cannot be used", () => {
   const bad = change(withNote, "summary: 对口型", "summary: a: b");
   const lines = markdown(bad).split("\n");
   const line = lines.findIndex((text) => text.includes("summary:")) + 1;
+  const openBlock = markdown(withNote).slice(0, markdown(withNote).indexOf("a block without"));
+  const aliases = Array.from(
+    { length: 30 },
+    (_, n) => `a${n + 1}: &a${n + 1} [${`*a${n}, `.repeat(9)}]\n`,
+  ).join("");
+
   const noDocument =
     "page.md contains no OpenAPI document, neither in a fenced block nor as a whole.";
   const version = (found: string) => `page.md is not an OpenAPI 3.0 or 3.1 document: it ${found}.`;
   const noOperation = (found: string) =>
     `page.md has no operation ${LIP_SYNC}. It has:\n- ${found}\n` +
     'If another operation replaces it, name that one, for example --operation "POST /path".';
-  const aliases = Array.from(
-    { length: 30 },
-    (_, n) => `a${n + 1}: &a${n + 1} [${`*a${n}, `.repeat(9)}]\n`,
-  ).join("");
-
   const invalid = (why: string) => new RegExp(`^page\\.md is not valid YAML: ${why}`);
   const cutOff = "page.md is cut off: the block that starts in line 5 has no end.";
-  const openBlock = markdown(withNote).slice(0, markdown(withNote).indexOf("a block without"));
 
   it.each<[string, string, string | RegExp]>([
     ["it is empty", "", noDocument],
@@ -116,36 +115,18 @@ describe("a page that cannot be used", () => {
     ["its YAML is invalid", markdown(bad), invalid(`.+ at line ${line}, column 16:\n`)],
     ["it is in a list", indented(markdown(bad), "   "), invalid(`.+ line ${line}, column 19:\n`)],
     ["it has \\r\\n", windows(markdown(bad)), invalid(`.+ at line ${line}, column 16:\n`)],
-    [
-      "a key is repeated",
-      markdown("openapi: 3.0.1\na: 1\na: 1\n"),
-      invalid("Map keys must be .+ 8,"),
-    ],
+    ["a key is repeated", "openapi: 3.0.1\na: 1\na: 1\n", invalid("Map keys must be .+ line 3,")],
     ["its JSON is invalid", '{ "openapi": "3.0.1",\n  "a": { }', invalid(".+ line 2, column 11:?")],
-    ["an alias is missing", markdown("openapi: 3.0.1\na: *b\n"), invalid("Unresolved alias .*b")],
-    [
-      "an alias contains itself",
-      markdown("openapi: 3.0.1\npaths: &all\n  /a: *all\n"),
-      "page.md is not valid YAML: an alias contains itself.",
-    ],
-    [
-      "aliases multiply",
-      markdown(`openapi: 3.0.1\na0: &a0 [1]\n${aliases}`),
-      "page.md is not valid YAML: Excessive alias count indicates a resource exhaustion attack",
-    ],
+    ["an alias is missing", "openapi: 3.0.1\na: *b\n", invalid("Unresolved alias .*b")],
+    ["an alias contains itself", "openapi: 3.0.1\na: &all [*all]\n", invalid("an alias contains")],
+    ["aliases multiply", `openapi: 3.0.1\na0: &a0 [1]\n${aliases}`, invalid("Excessive alias")],
     ["it has other operations", markdown(renamed), noOperation("POST /kling/v1/videos/other")],
     ["it has no operation", "openapi: 3.1.0\npaths: {}\n", noOperation("(no operation)")],
     ["it is cut off", markdown(published, ["```yaml", ""]), cutOff],
     ["it is cut off within a fence of the document's own", openBlock, cutOff],
   ])("is refused in one message if %s", (_, page, message) => {
-    let said = "nothing was refused";
-    try {
-      find(page);
-    } catch (error) {
-      said = (error as Error).message;
-    }
-    if (typeof message === "string") expect(said).toBe(message);
-    else expect(said).toMatch(message);
+    const whole = typeof message === "string" ? new Error(message) : message;
+    expect(() => find(page)).toThrow(whole);
   });
 
   it("is refused if it is not UTF-8", () => {
