@@ -38,7 +38,7 @@ export interface paths {
     };
     /**
      * 查询对口型任务
-     * @description Answers with the task as it stands.
+     * @description Returns the task as it is now.
      */
     get: operations["getLipSyncTask"];
     put?: never;
@@ -68,7 +68,7 @@ export interface components {
       /** @description The id of the task, for querying it. */
       task_id: string;
       /**
-       * @description From submitted over processing to succeed or failed.
+       * @description First submitted, then processing, at the end succeed or failed.
        * @enum {string}
        */
       task_status: "submitted" | "processing" | "succeed" | "failed";
@@ -99,24 +99,24 @@ export interface components {
       final_unit_deduction?: string;
     };
     /** @description The envelope around a task. */
-    LipSyncAnswer: {
+    LipSyncResponse: {
       /** @description 0 for success, else one of Kling's error codes. */
       code: number;
-      /** @description A word about the code. A failed task has SUCCEED here, too. */
+      /** @description A word about the code. For a failed task, too, it is SUCCEED. */
       message: string;
       /** @description The id of this request, for questions to the gateway. */
       request_id: string;
       data: components["schemas"]["LipSyncTask"];
     };
     /** @description An error, by Kling (code, message, request_id) or by the gateway. */
-    ErrorAnswer: {
+    ErrorResponse: {
       /** @description One of Kling's error codes, or a word of the gateway. */
       code?: number | string;
       /** @description What went wrong. */
       message?: string;
       /** @description The id of this request, for questions to the gateway. */
       request_id?: string;
-      /** @description The same, as gateways in the manner of OpenAI put it. */
+      /** @description The same, as gateways in the style of OpenAI return it. */
       error?: {
         /** @description A word or a number. */
         code?: number | string;
@@ -134,7 +134,7 @@ export interface components {
         [name: string]: unknown;
       };
       content: {
-        "application/json": components["schemas"]["ErrorAnswer"];
+        "application/json": components["schemas"]["ErrorResponse"];
       };
     };
     /** @description The server failed; whether a task was created is not known. */
@@ -143,7 +143,7 @@ export interface components {
         [name: string]: unknown;
       };
       content: {
-        "application/json": components["schemas"]["ErrorAnswer"];
+        "application/json": components["schemas"]["ErrorResponse"];
       };
     };
   };
@@ -169,13 +169,13 @@ export interface operations {
             /** @description The id of a video that Kling made at most 30 days ago. Exactly one of video_id and video_url is given. */
             video_id?: string;
             /**
-             * @description What the mouth says - a text that is spoken, or a sound file.
+             * @description What the video says - a text that is spoken, or an audio file.
              * @enum {string}
              */
             mode: "text2video" | "audio2video";
-            /** @description What is said, at most 120 characters. Required in mode text2video. */
+            /** @description The text to speak, at most 120 characters. Required in mode text2video. */
             text?: string;
-            /** @description The voice, from Kling's list. Required in mode text2video. */
+            /** @description The voice that speaks the text. Required in mode text2video. */
             voice_id?: string;
             /**
              * @description The language of the voice. Required in mode text2video.
@@ -187,22 +187,22 @@ export interface operations {
             /** @description How fast the voice speaks in mode text2video, 0.8 to 2.0 with one decimal. Kling's default is 1.0. */
             voice_speed?: number;
             /**
-             * @description How the sound is given. Required in mode audio2video.
+             * @description How the audio is given. Required in mode audio2video.
              * @enum {string}
              */
             audio_type?: "file" | "url";
-            /** @description The sound in Base64, without a data: prefix; mp3, wav, m4a or aac, at most 5 MB. Required with audio_type file. */
+            /** @description The audio in Base64, without a data: prefix; mp3, wav, m4a or aac, at most 5 MB. Required with audio_type file. */
             audio_file?: string;
-            /** @description The URL of the sound; mp3, wav, m4a or aac, at most 5 MB. Required with audio_type url. */
+            /** @description The URL of the audio; mp3, wav, m4a or aac, at most 5 MB. Required with audio_type url. */
             audio_url?: string;
-          } & ((unknown | unknown) & (unknown | unknown));
+          };
           /** @description An http(s) URL of yours. The bare task is posted to it on every change of status, possibly more than once and without a signature: take it as a hint, then query the task. */
           callback_url?: string;
         };
       };
     };
     responses: {
-      /** @description The task was taken and will take minutes. */
+      /** @description The task was accepted. It takes minutes to finish. */
       200: {
         headers: {
           [name: string]: unknown;
@@ -221,7 +221,7 @@ export interface operations {
            *       }
            *     }
            */
-          "application/json": components["schemas"]["LipSyncAnswer"];
+          "application/json": components["schemas"]["LipSyncResponse"];
         };
       };
       "4XX": components["responses"]["Refused"];
@@ -233,7 +233,7 @@ export interface operations {
       query?: never;
       header?: never;
       path: {
-        /** @description The id that creating the task gave. */
+        /** @description The id that creating the task returned. */
         task_id: string;
       };
       cookie?: never;
@@ -267,7 +267,7 @@ export interface operations {
            *       }
            *     }
            */
-          "application/json": components["schemas"]["LipSyncAnswer"];
+          "application/json": components["schemas"]["LipSyncResponse"];
         };
       };
       "4XX": components["responses"]["Refused"];

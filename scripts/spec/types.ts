@@ -4,7 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type * as OpenApiTypeScript from "openapi-typescript";
 import type TypeScript from "typescript";
-import { displayName, type JsonObject, project } from "./document.js";
+import { displayName, isObject, type Json, type JsonObject, project } from "./document.js";
 
 // Required, because under tsx an import of the compiler takes 0.5 s longer.
 const require = createRequire(import.meta.url);
@@ -23,7 +23,7 @@ const { default: openapiTS, astToString } =
 export async function toTypeScript(document: JsonObject, file: string): Promise<string> {
   let nodes: TypeScript.Node[];
   try {
-    nodes = await openapiTS(JSON.stringify(document), {
+    nodes = await openapiTS(JSON.stringify(document, withoutRules), {
       cwd: pathToFileURL(path.resolve(file)),
       defaultNonNullable: false,
       emptyObjectsUnknown: true,
@@ -34,6 +34,25 @@ export async function toTypeScript(document: JsonObject, file: string): Promise<
     throw new Error(`${displayName(file)} cannot be converted to types: ${message}`);
   }
   return format(astToString(nodes.filter((node) => !isEmptyRoot(node))));
+}
+
+/**
+ * Leaves out the lists that only say which fields of a schema go together, such as "one of these
+ * two": of those, openapi-typescript makes `unknown`, or a union that repeats the fields.
+ */
+function withoutRules(this: JsonObject, key: string, value: Json): Json | undefined {
+  const isComposition = key === "oneOf" || key === "anyOf" || key === "allOf";
+  return isComposition && areRules(value, this["properties"]) ? undefined : value;
+}
+
+function areRules(schemas: Json | undefined, fields: Json | undefined): boolean {
+  if (!Array.isArray(schemas) || !isObject(fields)) return false;
+  return schemas.every((schema) => {
+    if (!isObject(schema) || "type" in schema || "$ref" in schema) return false;
+    const { properties = {}, required, oneOf } = schema;
+    const isAboutFields = Object.keys(properties ?? {}).every((name) => name in fields);
+    return isAboutFields && (required !== undefined || areRules(oneOf, fields));
+  });
 }
 
 /** Whether this is `export type webhooks = Record<string, never>` or one like it. */

@@ -95,6 +95,7 @@ const PARAMETERS = ["parameters.Content-Type", AUTHORIZATION];
 const EMPTY_SCHEMA = "responses.200.schema (empty)";
 const REQUIRED = "input.required (six fields)";
 const EXAMPLE = "requestBody.example (with comments)";
+const VIDEO_ID = ["input.video_id", "input.video_id (not blank)"];
 
 /** Everything that is aimed at or below the path of the operation. */
 const OF_PATH = corrections.actions
@@ -104,8 +105,8 @@ const OF_SCHEMAS = corrections.actions
   .map((action) => action["x-id"])
   .filter((id) => id.startsWith("schemas."));
 const OF_BODY = OF_PATH.filter((id) => /^(?:input|requestBody\.ex|callback)/.test(id));
-// Its allOf can be added to whatever is there.
-const OF_INPUT = OF_PATH.filter((id) => id.startsWith("input.") && id !== "input.allOf");
+// What combines fields can be added to whatever is there.
+const OF_INPUT = OF_PATH.filter((id) => /^input\.(?!(?:one|all)Of)/.test(id));
 
 const stops: [string, Mutation, string[]][] = [
   ["adds video_url", fields({ video_url: text }), ["input.video_url"]],
@@ -120,14 +121,29 @@ const stops: [string, Mutation, string[]][] = [
     fields({
       video_url: at(applyOverlay(mutated(), corrections), [...INPUT, "properties"])["video_url"],
     }),
-    ["input.video_url"],
+    ["input.video_url", "input.video_url (absolute)"],
   ],
   ["adds callback_url", bodyFields({ callback_url: text }), ["callback_url"]],
+  [
+    "adds callback_url with a form of its own",
+    bodyFields({ callback_url: { ...text, pattern: "^https:" } }),
+    ["callback_url", "callback_url (absolute)"],
+  ],
   ["adds voice_speed", fields({ voice_speed: { type: "number" } }), ["input.voice_speed"]],
   [
     "adds the audio mode",
     fields({ audio_type: text, audio_file: text, audio_url: text }),
     ["input.audio_type", "input.audio_file", "input.audio_url"],
+  ],
+  [
+    "adds the audio with a form of its own",
+    fields({ audio_file: { ...text, pattern: "=$" }, audio_url: { ...text, pattern: "^https:" } }),
+    [
+      "input.audio_file",
+      "input.audio_file (Base64)",
+      "input.audio_url",
+      "input.audio_url (absolute)",
+    ],
   ],
   [
     "relaxes what is required",
@@ -138,14 +154,29 @@ const stops: [string, Mutation, string[]][] = [
   ["reorders what is required", required((names) => [...names].reverse()), [REQUIRED]],
   ["requires nothing", input({ required: undefined }), [REQUIRED]],
   ["requires an empty list", input({ required: [] }), [REQUIRED]],
-  ["states a rule with allOf", input({ allOf: [{ required: ["mode"] }] }), ["input.allOf"]],
+  [
+    "states the either/or rule",
+    input({ oneOf: [{ required: ["video_id"] }, { required: ["video_url"] }] }),
+    ["input.oneOf (videos)"],
+  ],
+  // The third one edits the first rule of the list, which is now the page's.
+  [
+    "states a rule with allOf",
+    input({ allOf: [{ required: ["mode"] }] }),
+    ["input.allOf (modes)", "input.allOf (not blank)"],
+  ],
   ["drops a field that is described", fields({ text: undefined }), ["input.text"]],
   ["renames a field", fields({ voice_id: undefined, voice: text }), ["input.voice_id"]],
   ["makes mode a number", field("mode", { type: "integer" }), ["input.mode"]],
   ["lists the values of mode", field("mode", { enum: ["text2video"] }), ["input.mode"]],
   ["describes mode", field("mode", { description: "模式" }), ["input.mode"]],
   ["describes video_id", field("video_id", { description: "视频ID" }), ["input.video_id"]],
-  ["makes task_id a number", field("task_id", { type: "integer" }), ["input.task_id"]],
+  [
+    "refuses an empty video_id",
+    field("video_id", { minLength: 1 }),
+    ["input.video_id (not blank)"],
+  ],
+  ["makes video_id a number", field("video_id", { type: "integer" }), VIDEO_ID],
   [
     "makes the input a list",
     bodyFields({ input: { type: "array", items: { type: "object" } } }),
@@ -252,11 +283,16 @@ const passes: [string, Mutation, added?: string[], removed?: string[]][] = [
     ["video_id?: string;"],
   ],
   ["limits the text", field("text", { maxLength: 120 })],
+  ["refuses an empty text", field("text", { minLength: 1 })],
   [
-    "states the either/or rule as well",
-    input({ oneOf: [{ required: ["video_id"] }, { required: ["video_url"] }] }),
-    ["input: ({", "} & ((unknown | unknown) & (unknown | unknown))) &"],
-    ["input: {", "} & ((unknown | unknown) & (unknown | unknown));"],
+    "states a rule with anyOf",
+    input({ anyOf: [{ required: ["video_id"] }, { required: ["mode"] }] }),
+  ],
+  [
+    "adds fields where it could state a rule",
+    input({ anyOf: [{ properties: { seed: { type: "integer" } }, required: ["seed"] }] }),
+    ["input:", "| {", "| {", "seed: number;", "}"],
+    ["input: {"],
   ],
   [
     "adds an operation",
