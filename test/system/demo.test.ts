@@ -1,58 +1,52 @@
+// npm run demo: as a process, and called in this process against a fake gateway on loopback.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { demo, explain, serve } from "../../scripts/demo.js";
 import { TaskTimeoutError } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
+import { endpoint } from "../fixtures/client.js";
+import { project } from "../fixtures/scripts.js";
+import submitted from "../fixtures/submitted.json" with { type: "json" };
+import succeed from "../fixtures/succeed.json" with { type: "json" };
 
 vi.setConfig({ testTimeout: 30_000 });
 
 const KEY = "a-key-that-nobody-may-see";
-const PATH = "/kling/v1/videos/lip-sync";
 const VIDEO = ["--video-url", "https://files.example/face.mp4"];
 const TEXT = ["--text", "你好"];
 const VOICE = ["--voice-id", "genshin_vindi2", "--voice-language", "zh"];
 const FLAGS = [...VIDEO, ...TEXT, ...VOICE];
-const FAKE = /^Fake gateway on this machine, nothing is billed; .*npm run demo -- --help\n/;
+const NOTHING = { KLING_BASE_URL: undefined, KLING_API_KEY: undefined };
 const servers: { close: () => void }[] = [];
 
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 afterAll(() => {
   for (const { close } of servers) close();
 });
 
 describe.concurrent("as a process of its own, the demo", () => {
-  test("takes a task to its video without flags, and ends", async () => {
-    const { output, exitCode } = await spawned([]).ended;
+  test.for<[what: string, absent: NodeJS.ProcessEnv]>([
+    ["nothing", NOTHING],
+    ["a key alone", { KLING_BASE_URL: undefined }],
+    ["a gateway", {}],
+  ])("without flags takes a fake task to its video, with %s in the environment", async (row) => {
+    const [, absent] = row;
+    const { gateway, env } = await served();
+    const { exitCode, output } = await spawned([], { ...env, ...absent }).ended;
+    const first = "Fake gateway on this machine, nothing is billed; .*npm run demo -- --help\n";
     const line = (status: string) => `\\d+\\.\\d s {2}${status}\n`;
     const lines = `Task task-1 is created: submitted\n(${line("processing")}){4}${line("succeed")}`;
     const video = "Video: https://fake-gateway.invalid/task-1.mp4\n";
-    expect(output).toMatch(new RegExp(`${FAKE.source}${lines}${video}$`));
-    expect(exitCode).toBe(0);
-  });
-
-  test("leaves the gateway of the environment alone without flags", async () => {
-    const { gateway, env } = await served();
-    const { output, exitCode } = await spawned([], env).ended;
-    expect(output).toMatch(FAKE);
-    expect(output).not.toContain(KEY);
+    expect(output).toMatch(new RegExp(`^${first}${lines}${video}$`));
     expect({ exitCode, received: gateway.received }).toEqual({ exitCode: 0, received: [] });
   });
 
-  test("ignores a key alone, and Ctrl-C ends the fake gateway's task", async () => {
-    const child = spawned([], { KLING_API_KEY: KEY });
-    await child.prints("processing");
-    child.interrupt();
-    const { output, exitCode } = await child.ended;
-    expect(output).toContain("nothing was billed.\n");
-    expect(output).not.toContain("--task-id");
-    expect(exitCode).toBe(130);
-  });
-
   test("creates one task at the gateway of the environment and prints its video", async () => {
-    const { gateway, env } = await served({ polls: 1 });
+    const { gateway, env, host } = await served({ polls: 1 });
     const { output, exitCode } = await spawned(FLAGS, env).ended;
-    const { host } = new URL(env.KLING_BASE_URL);
     expect(output.split("\n")).toEqual([
       `Creating a task at ${host}; this is billed.`,
       "Task task-1 is created: submitted",
@@ -69,41 +63,31 @@ describe.concurrent("as a process of its own, the demo", () => {
       voice_language: "zh",
     };
     expect(gateway.received).toEqual([
-      { method: "POST", path: PATH, body: { input } },
-      { method: "GET", path: `${PATH}/task-1`, body: undefined },
+      { method: "POST", path: endpoint, body: { input } },
+      { method: "GET", path: `${endpoint}/task-1`, body: undefined },
     ]);
   });
 
-  test("says on Ctrl-C which task goes on and how to resume", async () => {
-    const { gateway, env } = await served({ polls: 99 });
-    const child = spawned(FLAGS, env);
-    await child.prints("processing");
-    child.interrupt();
-    const { output, exitCode } = await child.ended;
-    expect(output).toMatch(/^Stopped; task task-1 goes on\.\n.*npm run demo -- --task-id task-1$/m);
-    expect(exitCode).toBe(130);
-    expect(gateway.received.filter(({ method }) => method === "POST")).toHaveLength(1);
-  });
-
-  test("says on Ctrl-C before the answer that a task may have been created", async () => {
-    let onPost = () => {};
-    const posted = new Promise<void>((resolve) => (onPost = resolve));
-    const { env } = await served({}, () => () => {
-      onPost();
-      return new Promise(() => {});
+  test.for<[when: string, flags: string[], after: string, says: RegExp]>([
+    ["without flags", [], "processing", /\nStopped, and .* with it; nothing was billed\.\n$/],
+    ["with a task", FLAGS, "processing", /\nStopped; task task-1 goes on\.\n.*--task-id task-1\n$/],
+    ["before the answer", FLAGS, "billed", /\nStopped before .* may have been created and .*\n$/],
+  ])("says on Ctrl-C %s what becomes of the task", async ([, flags, after, says]) => {
+    const { gateway, env } = await served({ polls: 99 }, (gateway) => async (url, init) => {
+      const response = await gateway.fetch(url, init);
+      return after === "processing" ? response : new Promise(() => undefined);
     });
-    const child = spawned(FLAGS, env);
-    await posted;
+    const child = spawned(flags, env);
+    const posts = () => gateway.received.filter(({ method }) => method === "POST").length;
+    const postsOfRun = flags.length === 0 ? 0 : 1;
+    await vi.waitFor(() => {
+      expect(child.output()).toContain(after);
+      expect(posts()).toBe(postsOfRun);
+    }, 20_000);
     child.interrupt();
     const { output, exitCode } = await child.ended;
-    expect(output).toContain("Stopped before the answer. A task may have been created and billed");
-    expect(exitCode).toBe(130);
-  });
-
-  test("ends with 2 and one line on a mistake", async () => {
-    const { output, exitCode } = await spawned(["--task-id", "1"]).ended;
-    expect(output).toMatch(/^Nothing was sent: .*not set: KLING_BASE_URL, KLING_API_KEY\.\n$/);
-    expect(exitCode).toBe(2);
+    expect(output).toMatch(says);
+    expect({ exitCode, posts: posts() }).toEqual({ exitCode: 130, posts: postsOfRun });
   });
 });
 
@@ -120,12 +104,11 @@ describe("with flags, the demo", () => {
   test("says that the call is billed before anything arrives", async () => {
     const log = vi.spyOn(console, "log");
     let printed: unknown[] = [];
-    const { env } = await served({ polls: 1 }, (gateway) => (input, init) => {
+    const { env, host } = await served({ polls: 1 }, (gateway) => (input, init) => {
       if (init?.method === "POST") printed = log.mock.calls.flat();
       return gateway.fetch(input, init);
     });
     await called(FLAGS, env);
-    const { host } = new URL(env.KLING_BASE_URL);
     expect(printed).toEqual([`Creating a task at ${host}; this is billed.`]);
   });
 
@@ -133,70 +116,50 @@ describe("with flags, the demo", () => {
     const { gateway, env } = await served({ polls: 1 });
     const voice = ["--voice-id", "7", "--voice-language", "ja"];
     await called(["--video-id", "video-7", "--video-url", "", ...TEXT, ...voice], env);
+    const speech = { text: "你好", voice_id: "7", voice_language: "ja" };
     expect(gateway.received[0]?.body).toEqual({
-      input: {
-        video_id: "video-7",
-        mode: "text2video",
-        text: "你好",
-        voice_id: "7",
-        voice_language: "ja",
-      },
+      input: { video_id: "video-7", mode: "text2video", ...speech },
     });
   });
 
   test("waits for a task that exists and creates none", async () => {
-    const { gateway, env } = await served();
-    const videos = [{ url: "https://fake-gateway.invalid/old-1.mp4" }];
-    const times = { created_at: 1, updated_at: 2 };
-    const done = { task_id: "old-1", task_status: "succeed", task_result: { videos }, ...times };
-    gateway.tasks.set("old-1", done);
+    const { gateway, env, host } = await served();
+    const task = { ...succeed.data, task_id: "old-1", task_status: "succeed" } as const;
+    gateway.tasks.set("old-1", task);
     const { output, exitCode } = await called(["--task-id", "old-1"], env);
-    expect(output).toMatch(/^Waiting for task old-1 at 127\.0\.0\.1:\d+; this is not billed\.$/m);
-    expect(output).toContain("Video: https://fake-gateway.invalid/old-1.mp4\n");
+    expect(output).toContain(`Waiting for task old-1 at ${host}; this is not billed.\n`);
+    expect(output).toContain(`Video: ${task.task_result.videos[0]?.url ?? "none"}\n`);
     expect(exitCode).toBe(0);
-    expect(gateway.received).toEqual([{ method: "GET", path: `${PATH}/old-1`, body: undefined }]);
+    expect(gateway.received).toEqual([
+      { method: "GET", path: `${endpoint}/old-1`, body: undefined },
+    ]);
   });
 
-  test("prints neither a refused key nor a doubt about the task", async () => {
-    const { gateway, env } = await served();
-    const { output, exitCode } = await called(FLAGS, { ...env, KLING_API_KEY: "a-wrong-key" });
-    expect(output).toContain("answered 401, code 1002");
-    expect(output).toContain("\nNo task was created.\n");
-    expect(output).not.toContain("a-wrong-key");
-    expect(exitCode).toBe(1);
-    expect(gateway.received).toHaveLength(1);
-  });
+  const failing = { polls: 1, failWith: "no face\n\u001B[2Jfound" };
+  const refusal = Response.json({ code: 1103, message: "no right" }, { status: 403 });
+  const refusedPoll = [Response.json(submitted), refusal];
+  const noTask = /401, code 1002.*\nNo task was created\.\n$/s;
+  const doubt = /\nA task may have been created and billed: look at 127\.0\.0\.1:.*\n$/;
 
-  test("says of a connection that broke off that a task may have been created", async () => {
-    const { gateway, env } = await served();
-    gateway.answerNext(new Error("broken off"));
+  test.for<[string, FakeGatewayOptions, (Response | Error)[], says: RegExp, sends: string]>([
+    ["a refused key", { apiKey: "another-key" }, [], noTask, "POST"],
+    ["a broken connection", {}, [new Error("broken off")], doubt, "POST"],
+    ["a failed task", failing, [], /\nTask task-1 failed: no face \[2Jfound\n$/, "POST GET"],
+    ["a refused poll", {}, refusedPoll, /403, code 1103: no right\n.*--task-id \w+\n$/, "POST GET"],
+  ])("says what %s means, and ends with 1", async ([, options, answers, says, sends]) => {
+    const { gateway, env } = await served(options);
+    gateway.answerNext(...answers);
     const { output, exitCode } = await called(FLAGS, env);
-    expect(output).toContain("\nA task may have been created and billed: look at 127.0.0.1:");
-    expect(exitCode).toBe(1);
-    expect(gateway.received).toHaveLength(1);
-  });
-
-  test("prints why a task failed, in one line whatever it holds", async () => {
-    const { env } = await served({ polls: 1, failWith: "no face\n\u001B[2Jfound" });
-    const { output, exitCode } = await called(FLAGS, env);
-    expect(output).toContain("\nTask task-1 failed: no face [2Jfound\n");
-    expect(output).not.toContain("--task-id");
-    expect(exitCode).toBe(1);
-  });
-
-  test("prints an error that waiting does not mend, and how to resume", async () => {
-    const { env } = await served({}, (gateway) => async (input, init) => {
-      if (init?.method === "POST") return gateway.fetch(input, init);
-      return Response.json({ code: 1103, message: "no right" }, { status: 403 });
-    });
-    const { output, exitCode } = await called(FLAGS, env);
-    expect(output).toMatch(/answered 403, code 1103: no right\n.*npm run demo -- --task-id task-1/);
-    expect(exitCode).toBe(1);
+    expect(output).toMatch(says);
+    expect(output).not.toContain(KEY);
+    const sent = gateway.received.map(({ method }) => method).join(" ");
+    expect({ exitCode, sent }).toEqual({ exitCode: 1, sent: sends });
   });
 });
 
 describe("a mistake sends nothing and is told in one line:", () => {
   test.for<[what: string, flags: string[], env: NodeJS.ProcessEnv, says: string]>([
+    ["no gateway", FLAGS, NOTHING, "not set: KLING_BASE_URL, KLING_API_KEY."],
     ["no base URL", FLAGS, { KLING_BASE_URL: undefined }, "not set: KLING_BASE_URL."],
     ["a blank key", FLAGS, { KLING_API_KEY: " " }, "not set: KLING_API_KEY."],
     ["a base URL that cannot work", FLAGS, { KLING_BASE_URL: "https://h.example/v1" }, "/v1"],
@@ -224,22 +187,23 @@ describe("a mistake sends nothing and is told in one line:", () => {
 });
 
 describe("explain", () => {
-  const run = { host: "gateway.example", taskId: "task-1" };
-
-  test("a wait that ran out of time says how to resume", () => {
-    expect(explain(new TaskTimeoutError("task-1", 5, undefined, undefined), run)).toBe(
-      "Task task-1 was not done after 5 ms (status: unknown); it goes on.\n" +
-        "To wait for it again, unbilled: npm run demo -- --task-id task-1",
+  test("says after a timeout how to resume, and why the last poll failed", () => {
+    const late = "Task task-1 was not done after 5 ms (status: unknown); it goes on.";
+    const resume = "To wait for it again, unbilled: npm run demo -- --task-id task-1";
+    const explained = [undefined, new Error("no network")].map((cause) =>
+      explain(new TaskTimeoutError("task-1", 5, undefined, cause), {
+        host: "gateway.example",
+        taskId: "task-1",
+      }),
     );
+    expect(explained).toEqual([
+      `${late}\n${resume}`,
+      `${late} The last poll failed: no network\n${resume}`,
+    ]);
   });
 
-  test("a wait that ran out of time says why the last poll failed", () => {
-    const error = new TaskTimeoutError("task-1", 5, undefined, new Error("no network"));
-    expect(explain(error, run)).toContain("it goes on. The last poll failed: no network\n");
-  });
-
-  test("an error that does not know whether a task was created is no promise", () => {
-    expect(explain(new Error("what?"), { host: run.host })).toMatch(/may have been created/);
+  test("makes no promise where it does not know whether a task was created", () => {
+    expect(explain(new Error("what?"), { host: "a.example" })).toMatch(/may have been created/);
     expect(explain("what?", {})).toBe("what?");
   });
 });
@@ -252,56 +216,31 @@ async function served(
   const gateway = createFakeGateway({ apiKey: KEY, ...options });
   const server = await serve({ ...gateway, fetch: fetchOf(gateway) });
   servers.push(server);
-  return { gateway, env: { KLING_BASE_URL: server.baseUrl, KLING_API_KEY: KEY } };
+  const { host } = new URL(server.baseUrl);
+  return { gateway, host, env: { KLING_BASE_URL: server.baseUrl, KLING_API_KEY: KEY } };
 }
 
 /** Runs the demo in this process. */
 async function called(args: string[], env: NodeJS.ProcessEnv = {}) {
-  let output = "";
-  let errors = "";
-  vi.spyOn(console, "log").mockImplementation((line: string) => {
-    output += `${line}\n`;
-  });
-  vi.spyOn(console, "error").mockImplementation((line: string) => {
-    output += `${line}\n`;
-    errors += `${line}\n`;
-  });
-  try {
-    const exitCode = await demo(args, env);
-    return { output, errors, exitCode };
-  } finally {
-    vi.restoreAllMocks();
-  }
+  const log = vi.spyOn(console, "log").mockReturnValue();
+  const error = vi.spyOn(console, "error").mockReturnValue();
+  const exitCode = await demo(args, env);
+  const errors = error.mock.calls.map(([line]) => `${String(line)}\n`).join("");
+  const lines = log.mock.calls.map(([line]) => `${String(line)}\n`).join("");
+  return { output: lines + errors, errors, exitCode };
 }
 
 /** Runs the demo in a process of its own. */
 function spawned(args: string[], env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, ["--import", "tsx", "scripts/demo.ts", ...args], {
-    cwd: fileURLToPath(new URL("../..", import.meta.url)),
-    env: { ...process.env, KLING_BASE_URL: undefined, KLING_API_KEY: undefined, ...env },
+    cwd: project,
+    env: { ...process.env, ...NOTHING, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  let onOutput = () => {};
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => {
-      output += text;
-      onOutput();
-    });
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   }
-  const ended = once(child, "close").then(([exitCode]) => ({
-    output,
-    exitCode: exitCode as unknown,
-  }));
-  const prints = (text: string) =>
-    new Promise<void>((resolve, reject) => {
-      onOutput = () => {
-        if (output.includes(text)) resolve();
-      };
-      onOutput();
-      void ended.then(() => {
-        reject(new Error(`The demo ended without "${text}":\n${output}`));
-      }, reject);
-    });
-  return { ended, prints, interrupt: () => child.kill("SIGINT") };
+  const ended = once(child, "close").then(([exitCode]: unknown[]) => ({ exitCode, output }));
+  return { ended, output: () => output, interrupt: () => child.kill("SIGINT") };
 }
