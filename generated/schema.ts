@@ -52,6 +52,57 @@ export interface paths {
 }
 export interface components {
   schemas: {
+    /** @description The id of a voice - a known one, or any other. */
+    VoiceId:
+      | (
+          | "ai_chenjiahao_712"
+          | "ai_huangyaoshi_712"
+          | "ai_huangzhong_712"
+          | "ai_kaiya"
+          | "ai_laoguowang_712"
+          | "ai_shatang"
+          | "ai_taiwan_man2_speech02"
+          | "AOT"
+          | "calm_story1"
+          | "cartoon-boy-07"
+          | "cartoon-girl-01"
+          | "chaoshandashu_speech02"
+          | "chat1_female_new-3"
+          | "chat_0407_5-1"
+          | "chengshu_jiejie"
+          | "chongqingxiaohuo_speech02"
+          | "chuanmeizi_speech02"
+          | "commercial_lady_en_f-v1"
+          | "daopianyansang-v1"
+          | "diyinnansang_DB_CN_M_04-v2"
+          | "dongbeilaotie_speech02"
+          | "genshin_kirara"
+          | "genshin_klee2"
+          | "genshin_vindi2"
+          | "girlfriend_1_speech02"
+          | "girlfriend_2_speech02"
+          | "girlfriend_4_speech02"
+          | "guanxiaofang-v2"
+          | "heainainai_speech02"
+          | "laopopo_speech02"
+          | "mengwa-v1"
+          | "oversea_male1"
+          | "PeppaPig_platform"
+          | "reader_en_m-v1"
+          | "tianjinjiejie_speech02"
+          | "tianmeixuemei-v1"
+          | "tiexin_nanyou"
+          | "tiyuxi_xuedi"
+          | "uk_boy1"
+          | "uk_man2"
+          | "uk_oldman3"
+          | "xianzhanggui_speech02"
+          | "yizhipiannan-v1"
+          | "you_pingjing"
+          | "zhinen_xuesheng"
+          | "zhuxi_speech02"
+        )
+      | (string & Record<never, never>);
     /** @description A finished video. The file behind its URL is deleted after 30 days. */
     LipSyncVideo: {
       /** @description The id of the video at Kling. */
@@ -176,7 +227,7 @@ export interface operations {
             /** @description The text to speak, at most 120 characters. Required in mode text2video. */
             text?: string;
             /** @description The voice that speaks the text. Required in mode text2video. */
-            voice_id?: string;
+            voice_id?: string & components["schemas"]["VoiceId"];
             /**
              * @description The language of the voice. Required in mode text2video.
              * @enum {string}

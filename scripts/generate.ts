@@ -2,16 +2,19 @@
 import { parseArgs } from "node:util";
 import { readSource, staleFiles, writeFiles } from "./files.js";
 import { runScript } from "./run-script.js";
-import { generate, placesIn } from "./spec/generate.js";
+import { generate, generateDocs, placesIn } from "./spec/generate.js";
 
 const USAGE = `Usage: npm run generate -- [options]
 
-Corrects the published document with the overlay and writes openapi.yaml and schema.ts.
+Corrects the published document with the overlay, and writes openapi.yaml, schema.ts and the pages
+of docs/ that are made from data.
 
   --check           write nothing; exit 1 and name the files that are not up to date
   --spec FILE       the published document   (default spec/lip-sync.yaml)
   --overlay FILE    the corrections          (default spec/overlay.yaml)
-  --out FOLDER      the output folder        (default generated)
+  --voices FILE     the known voices         (default spec/voices.yaml)
+  --out FOLDER      the folder of the document and its types   (default generated)
+  --docs FOLDER     the folder of the pages                    (default docs)
   --help            show this text
 `;
 
@@ -22,7 +25,9 @@ async function main(): Promise<number> {
       check: { type: "boolean", default: false },
       spec: { type: "string", default: places.spec },
       overlay: { type: "string", default: places.overlay },
+      voices: { type: "string", default: places.voices },
       out: { type: "string", default: places.generated },
+      docs: { type: "string", default: places.docs },
       help: { type: "boolean", default: false },
     },
   });
@@ -31,12 +36,19 @@ async function main(): Promise<number> {
     return 0;
   }
   const files = await generate(await readSource(values.spec), await readSource(values.overlay));
+  const pages = generateDocs(await readSource(values.voices));
   if (!values.check) {
-    const written = await writeFiles(files, values.out);
+    const written = [
+      ...(await writeFiles(files, values.out)),
+      ...(await writeFiles(pages, values.docs)),
+    ];
     console.log(written.length > 0 ? `Wrote ${written.join(", ")}.` : "Everything is up to date.");
     return 0;
   }
-  const stale = await staleFiles(files, values.out);
+  const stale = [
+    ...(await staleFiles(files, values.out)),
+    ...(await staleFiles(pages, values.docs)),
+  ];
   if (stale.length === 0) return 0;
   console.error(`Not up to date: ${stale.join(", ")}. Run \`npm run generate\`.`);
   return 1;

@@ -1,45 +1,62 @@
-// The generated files: the published document, corrected by the overlay, and its types.
+// The generated files: the published document, corrected by the overlay, its types, and the pages of
+// docs/ that are made from data.
 import path from "node:path";
 import { stringify } from "yaml";
 import type { Source } from "../files.js";
 import { displayName, type JsonObject, parseOpenApi, parseYaml, project } from "./document.js";
 import { applyOverlay } from "./overlay.js";
 import { toTypeScript } from "./types.js";
+import { parseVoices, voicesPage } from "./voices.js";
 
-/** Where a project keeps its document, and what is made of it. */
+/** Where a project keeps its document and its data, and what is made of them. */
 export function placesIn(folder = project): {
   spec: string;
   overlay: string;
+  voices: string;
   provenance: string;
   generated: string;
+  docs: string;
 } {
   return {
     spec: path.join(folder, "spec", "lip-sync.yaml"),
     overlay: path.join(folder, "spec", "overlay.yaml"),
+    voices: path.join(folder, "spec", "voices.yaml"),
     provenance: path.join(folder, "spec", "README.md"),
     generated: path.join(folder, "generated"),
+    docs: path.join(folder, "docs"),
   };
 }
 
 /**
- * The text of each generated file, by its name.
+ * The text of each file of generated/, by its name.
  *
  * @throws StaleOverlayError - actions of the overlay no longer fit the document
  * @throws Error - the document or the overlay cannot be used
  */
 export async function generate(spec: Source, overlay: Source): Promise<Map<string, string>> {
   const document = applyOverlay(parseOpenApi(spec), parseYaml(overlay));
-  const header = [
-    "Generated; do not edit.",
-    `Sources: ${displayName(spec.file)}, ${displayName(overlay.file)}`,
-    "Command: npm run generate",
-    "Tools:   scripts/generate.ts, openapi-typescript",
-  ];
+  const header = headerOf([spec, overlay], "scripts/generate.ts, openapi-typescript");
   const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
   return new Map([
     ["openapi.yaml", header.map((line) => `# ${line}\n`).join("") + toYaml(document)],
     ["schema.ts", comment + (await toTypeScript(document, spec.file))],
   ]);
+}
+
+/** The text of each generated page of docs/, by its name. */
+export function generateDocs(voices: Source): Map<string, string> {
+  const header = headerOf([voices], "scripts/generate.ts");
+  const comment = `<!--\n${header.map((line) => `${line}\n`).join("")}-->\n\n`;
+  return new Map([["voices.md", comment + voicesPage(parseVoices(voices))]]);
+}
+
+function headerOf(sources: Source[], tools: string): string[] {
+  return [
+    "Generated; do not edit.",
+    `Sources: ${sources.map(({ file }) => displayName(file)).join(", ")}`,
+    "Command: npm run generate",
+    `Tools:   ${tools}`,
+  ];
 }
 
 function toYaml(document: JsonObject): string {

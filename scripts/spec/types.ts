@@ -28,6 +28,7 @@ export async function toTypeScript(document: JsonObject, file: string): Promise<
       defaultNonNullable: false,
       emptyObjectsUnknown: true,
       silent: true,
+      postTransform: keepCompletion,
     });
   } catch (error) {
     const { message } = error as Error;
@@ -53,6 +54,25 @@ function areRules(schemas: Json | undefined, fields: Json | undefined): boolean 
     const isAboutFields = Object.keys(properties ?? {}).every((name) => name in fields);
     return isAboutFields && (required !== undefined || areRules(oneOf, fields));
   });
+}
+
+/**
+ * For a known value or any string, openapi-typescript writes `("a" | "b") | string`, which to the
+ * compiler is `string`. It keeps the known values, and editors complete them, with an intersection
+ * in place of `string`; `string & {}` would be `string` again in an intersection with another one.
+ */
+function keepCompletion(type: TypeScript.TypeNode): TypeScript.TypeNode | undefined {
+  // A union within a union has parentheses.
+  if (!ts.isUnionTypeNode(type) || !type.types.some(ts.isParenthesizedTypeNode)) return undefined;
+  const { factory, SyntaxKind } = ts;
+  const [string, never] = [SyntaxKind.StringKeyword, SyntaxKind.NeverKeyword] as const;
+  const nothing = factory.createKeywordTypeNode(never);
+  const anyString = factory.createIntersectionTypeNode([
+    factory.createKeywordTypeNode(string),
+    factory.createTypeReferenceNode("Record", [nothing, nothing]),
+  ]);
+  const members = type.types.map((member) => (member.kind === string ? anyString : member));
+  return factory.createUnionTypeNode(members);
 }
 
 /** Whether this is `export type webhooks = Record<string, never>` or one like it. */

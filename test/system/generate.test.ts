@@ -63,6 +63,24 @@ describe("npm run generate", () => {
   );
 
   it.concurrent(
+    "writes docs/voices.md from spec/voices.yaml, and finds it out of date with --check",
+    async () => {
+      const docs = await folder({ "voices.md": "# Voices, edited by hand\n" });
+      expect(await cli(["--check", "--docs", docs])).toEqual({
+        exitCode: 1,
+        stdout: "",
+        stderr: "Not up to date: voices.md. Run `npm run generate`.\n",
+      });
+      const wrote = { exitCode: 0, stdout: "Wrote voices.md.\n", stderr: "" };
+      expect(await cli(["--docs", docs])).toEqual(wrote);
+      expect(await read(docs, "voices.md")).toBe(await read(places.docs, "voices.md"));
+      const one = await folder({ "one.yaml": "sources: []\nvoices: []\n" });
+      expect(await cli(["--voices", path.join(one, "one.yaml"), "--docs", docs])).toEqual(wrote);
+      expect(await read(docs, "voices.md")).toContain("- 0 ids are known");
+    },
+  );
+
+  it.concurrent(
     "writes the same bytes wherever it runs, with relative and absolute paths",
     async () => {
       const at = await folder({ "page.yaml": published, "fixes.yaml": await read(places.overlay) });
@@ -94,7 +112,7 @@ describe("npm run generate", () => {
   it.concurrent("lists its options with --help", async () => {
     const { exitCode, stdout, stderr } = await cli(["--help"]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
-    for (const option of ["--check", "--spec", "--overlay", "--out"]) {
+    for (const option of ["--check", "--spec", "--overlay", "--voices", "--out", "--docs"]) {
       expect(stdout).toContain(`  ${option} `);
     }
   });
@@ -216,6 +234,19 @@ describe("generated/", () => {
     expect(kindsIn(file)).not.toContain(ts.SyntaxKind.AnyKeyword);
   });
 
+  it("schema.ts lets an editor complete the known voices, and any other string compile", () => {
+    const code = `import type { LipSyncRequest } from "../src/index.js";
+type Voice = Extract<LipSyncRequest["input"], { mode: "text2video" }>["voice_id"];
+export const known: Voice = "";
+export const other: Voice = String(known);`;
+    const { file, service } = editorWith(code);
+    expect(service.getSemanticDiagnostics(file)).toEqual([]);
+    const { entries = [] } =
+      service.getCompletionsAtPosition(file, code.indexOf('"";') + 1, undefined) ?? {};
+    expect(entries).toHaveLength(46);
+    expect(entries.map(({ name }) => name)).toContain("oversea_male1");
+  });
+
   it.concurrent("openapi.yaml is what another overlay tool makes of the same page", async () => {
     const redocly = path.join(project, "node_modules", "@redocly", "cli", "bin", "cli.js");
     const output = path.join(await newFolder(), "bundle.json");
@@ -226,6 +257,25 @@ describe("generated/", () => {
     expect(JSON.parse(await read(output))).toEqual(committed);
   });
 });
+
+/** What an editor asks about a file of the project. */
+function editorWith(code: string) {
+  const file = path.join(project, "test", "edited.mts");
+  const config = { extends: "./tsconfig.json", files: [file] };
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, project);
+  const readFile = (name: string) => (name === file ? code : ts.sys.readFile(name));
+  const service = ts.createLanguageService({
+    getCompilationSettings: () => options,
+    getScriptFileNames: () => [file],
+    getScriptVersion: () => "1",
+    getScriptSnapshot: (name) => ts.ScriptSnapshot.fromString(readFile(name) ?? ""),
+    getCurrentDirectory: () => project,
+    getDefaultLibFileName: ts.getDefaultLibFilePath,
+    fileExists: (name) => name === file || ts.sys.fileExists(name),
+    readFile,
+  });
+  return { file, service };
+}
 
 function isType(statement: ts.Statement): boolean {
   return ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement);

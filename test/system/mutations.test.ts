@@ -96,6 +96,7 @@ const EMPTY_SCHEMA = "responses.200.schema (empty)";
 const REQUIRED = "input.required (six fields)";
 const EXAMPLE = "requestBody.example (with comments)";
 const VIDEO_ID = ["input.video_id", "input.video_id (not blank)"];
+const VOICES = "schemas.VoiceId";
 
 /** Everything that is aimed at or below the path of the operation. */
 const OF_PATH = corrections.actions
@@ -177,6 +178,13 @@ const stops: [string, Mutation, string[]][] = [
     ["input.video_id (not blank)"],
   ],
   ["makes video_id a number", field("video_id", { type: "integer" }), VIDEO_ID],
+  [
+    "refers to a list of voices",
+    field("voice_id", { allOf: [{ $ref: "#/components/schemas/Voice" }] }),
+    ["input.voice_id"],
+  ],
+  ["adds a schema named VoiceId", schemas({ VoiceId: { ...text, enum: ["a"] } }), [VOICES]],
+  ["makes task_id a number", field("task_id", { type: "integer" }), ["input.task_id"]],
   [
     "makes the input a list",
     bodyFields({ input: { type: "array", items: { type: "object" } } }),
@@ -293,6 +301,21 @@ const passes: [string, Mutation, added?: string[], removed?: string[]][] = [
     input({ anyOf: [{ properties: { seed: { type: "integer" } }, required: ["seed"] }] }),
     ["input:", "| {", "| {", "seed: number;", "}"],
     ["input: {"],
+  ],
+  [
+    "lists voices of its own",
+    field("voice_id", { enum: ["a", "b"] }),
+    [
+      "* @description The voice that speaks the text. Required in mode text2video.",
+      'voice_id?: "a" | "b";',
+      "* @enum {string}",
+      "/**",
+      "*/",
+    ],
+    [
+      "/** @description The voice that speaks the text. Required in mode text2video. */",
+      'voice_id?: string & components["schemas"]["VoiceId"];',
+    ],
   ],
   [
     "adds an operation",

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { generateDocs } from "../scripts/spec/generate.js";
+import { parseVoices } from "../scripts/spec/voices.js";
+import { readProject } from "./fixtures/scripts.js";
+
+const source = { file: "spec/voices.yaml", text: await readProject("spec", "voices.yaml") };
+const { sources, voices } = parseVoices(source);
+const ids = [...new Set(voices.map(({ id }) => id))];
+const idsFor = (language: string) =>
+  voices.filter((voice) => voice.language === language).map(({ id }) => id);
+
+describe("spec/voices.yaml", () => {
+  it("has one row for each id and language, in the order of the ids", () => {
+    const rows = voices.map(({ id, language }) => `${id.toLowerCase()} ${language}`);
+    expect(rows).toEqual([...new Set(rows)].sort());
+    expect(new Set(voices.map(({ language }) => language))).toEqual(new Set(["en", "zh"]));
+  });
+
+  it.each(voices)("has a name of $id in $language, and no more sources than there are", (voice) => {
+    expect(voice.name).toMatch(voice.language === "zh" ? /^\p{Script=Han}+$/u : /^[A-Z]/);
+    expect(voice.nameInEnglish !== undefined).toBe(voice.language === "zh");
+    expect(voice.sources).toBeGreaterThan(0);
+    expect(voice.sources).toBeLessThanOrEqual(sources.length);
+  });
+
+  it("has the ids of the schema VoiceId in overlay.yaml", async () => {
+    const { actions } = parse(await readProject("spec", "overlay.yaml")) as {
+      actions: { "x-id": string; description: string; update: unknown }[];
+    };
+    const action = actions.find((action) => action["x-id"] === "schemas.VoiceId");
+    expect(action?.update).toHaveProperty("VoiceId.anyOf", [
+      { type: "string", enum: ids },
+      { type: "string" },
+    ]);
+    expect(action?.description).toContain(`Truth: ${ids.length} ids are known.`);
+  });
+});
+
+describe("docs/voices.md", () => {
+  const page = generateDocs(source).get("voices.md") ?? "";
+
+  it("says that it is generated, and from what", () => {
+    expect(page).toMatch(
+      /^<!--\nGenerated; do not edit\.\nSources: spec\/voices\.yaml\nCommand: npm run generate\n/,
+    );
+  });
+
+  it.each([
+    ["## English (`en`)", "en"],
+    ["## Chinese (`zh`)", "zh"],
+  ])("lists below %s every id of the language, the best known first", (heading, language) => {
+    const [section = ""] = (page.split(`${heading}\n`)[1] ?? "").split("\n## ");
+    const rows = section.split("\n").filter((line) => line.startsWith("| `"));
+    const cells = rows.slice(1).map((row) => row.split("|").map((cell) => cell.trim()));
+    expect(cells.map(([, id = ""]) => id.slice(1, -1)).sort()).toEqual(idsFor(language).sort());
+    const counts = cells.map((row) => Number(row[4]));
+    expect(counts).toEqual([...counts].sort((one, other) => other - one));
+  });
+
+  it("shows the languages, the sources and the dispute of an id", () => {
+    expect(page).toContain(
+      "| `genshin_kirara` | 元气少女 (Energetic Girl) | `en`, `zh` | 7 | has the same Chinese name as guanxiaofang-v2 |",
+    );
+    expect(page).toContain("| `oversea_male1` | Anchor | `en` | 7 |  |");
+  });
+
+  it("counts the ids in its introduction, and warns of the page's own example", () => {
+    const [english, chinese] = [idsFor("en"), idsFor("zh")];
+    expect(page).toContain(
+      `${ids.length} ids are known: ${english.length} for English (\`en\`), ${chinese.length} for Chinese`,
+    );
+    expect(page).toContain("`girlfriend_1_speech02`, the voice of the published page's example");
+    expect(english).not.toContain("girlfriend_1_speech02");
+    expect(chinese).toContain("girlfriend_1_speech02");
+  });
+});
