@@ -120,10 +120,22 @@ describe("the redactor of a client", () => {
   });
 });
 
-it("throws errors that are LipSyncErrors, each with a name of its own", () => {
-  const { LipSyncError, ...rest } = exported;
-  const classes = Object.entries(rest).filter(([name]) => name.endsWith("Error"));
-  expect(classes).toHaveLength(6);
-  for (const [, { prototype }] of classes) expect(prototype).toBeInstanceOf(LipSyncError);
-  expect(new LipSyncError("x")).toMatchObject({ name: "LipSyncError", mayHaveCreatedTask: false });
+it("throws errors that are LipSyncErrors, each with the name of its class", () => {
+  const kept = { status: 500, code: 1, requestId: "r", headers: new Headers(), body: "b" };
+  const errors = [
+    new exported.LipSyncError("x"),
+    new exported.ConfigurationError("x"),
+    new exported.InvalidRequestError("x", "input"),
+    new ApiError("x", kept),
+    new exported.ConnectionError("x"),
+    new exported.TaskFailedError(succeeded.data),
+    new exported.TaskTimeoutError("t", 1, undefined, undefined),
+  ];
+  for (const error of errors) {
+    expect(error).toBeInstanceOf(exported.LipSyncError);
+    expect(error.mayHaveCreatedTask).toBe(false);
+    expect(error.name).toBe(error.constructor.name);
+  }
+  const names = Object.keys(exported).filter((name) => name.endsWith("Error"));
+  expect(errors.map(({ name }) => name).sort()).toEqual(names.sort());
 });

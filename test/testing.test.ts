@@ -49,47 +49,59 @@ describe("createFakeGateway", () => {
     expect(gateway.apiKey).toBe("the-right-key");
     await expect(client.create(request)).resolves.toBeDefined();
     const wrong = createLipSyncClient({ ...gateway, apiKey: "the-wrong-key" });
-    await expect(wrong.create(request)).rejects.toMatchObject({ status: 401, code: 1002 });
-    const without = await gateway.fetch(gateway.baseUrl + endpoint, { method: "POST", body: "{}" });
-    expect(without.status).toBe(401);
-    await expect(without.json()).resolves.toMatchObject({ code: 1001 });
+    await expect(wrong.create(request)).rejects.toThrow("code 1002, request id request-2: auth");
+    for (const authorization of ["", "the-right-key", "Basic the-right-key", "xBearer a"]) {
+      const init = { method: "POST", headers: { authorization } };
+      const without = await gateway.fetch(gateway.baseUrl + endpoint, init);
+      expect(without.status).toBe(401);
+      expect(await without.json()).toMatchObject({ code: 1001, message: "authorization is empty" });
+    }
   });
 
   const audio = { video_url: "u", mode: "audio2video", audio_type: "url", audio_url: "u" };
 
+  const noMode = "mode is neither text2video nor audio2video";
+  const noType = "audio_type is neither file nor url";
+
   it.each([
-    ["no body", undefined],
-    ["no JSON", "{"],
-    ["no input", {}],
-    ["neither video", { input: { ...audio, video_url: " " } }],
-    ["both videos", { input: { ...audio, video_id: "v" } }],
-    ["no mode", { input: { video_url: "u" } }],
-    ["no audio_type", { input: { ...audio, audio_type: undefined } }],
-    ["a mode that is a property of every object", { input: { ...audio, mode: "toString" } }],
-    ["no audio_url", { input: { ...audio, audio_url: undefined } }],
-    ["no audio_file", { input: { ...audio, audio_type: "file" } }],
-    ["no text", { input: { ...request.input, text: "" } }],
-  ])("refuses a request with %s", async (_, body) => {
+    ["input is missing", undefined],
+    ["input is missing", "{"],
+    ["input is missing", {}],
+    ["give either video_id or video_url", { input: { ...audio, video_url: " " } }],
+    ["give either video_id or video_url", { input: { ...audio, video_id: "v" } }],
+    [noMode, { input: { video_url: "u" } }],
+    [noMode, { input: { ...audio, mode: "toString" } }],
+    [noType, { input: { ...audio, audio_type: undefined } }],
+    ["audio_url is missing", { input: { ...audio, audio_url: undefined } }],
+    ["audio_file is missing", { input: { ...audio, audio_type: "file" } }],
+    ["text is missing", { input: { ...request.input, text: "" } }],
+    ["voice_id is missing", { input: { ...request.input, voice_id: 5 } }],
+    ["voice_language is missing", { input: { ...request.input, voice_language: null } }],
+  ])("refuses a request: %s", async (message, body) => {
     const { gateway } = setUp();
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const headers = { authorization: `Bearer ${gateway.apiKey}` };
     const init = { method: "POST", headers, ...(body === undefined ? {} : { body: text }) };
     const answer = await gateway.fetch(new Request(gateway.baseUrl + endpoint, init));
     expect(answer.status).toBe(400);
-    await expect(answer.json()).resolves.toMatchObject({ code: 1201 });
+    expect(await answer.json()).toEqual({ code: 1201, message, request_id: "request-1" });
     expect(gateway.tasks.size).toBe(0);
     expect(gateway.received).toEqual([{ method: "POST", path: endpoint, body }]);
   });
 
-  it("does not know other tasks and other paths", async () => {
-    const { gateway, client } = setUp();
-    await expect(client.get("other")).rejects.toMatchObject({ status: 404, code: 1203 });
+  it.each([
+    ["GET", endpoint, 404, 1202, "no such operation"],
+    ["GET", `${endpoint}/`, 404, 1202, "no such operation"],
+    ["GET", "/v1/models", 404, 1202, "no such operation"],
+    ["POST", `${endpoint}/task-1`, 404, 1202, "no such operation"],
+    ["GET", `${endpoint}/other`, 404, 1203, "task not found"],
+    ["DELETE", `${endpoint}/other`, 404, 1202, "no such operation"],
+  ])("does not know %s %s", async (method, path, status, code, message) => {
+    const { gateway } = setUp();
     const headers = { authorization: `Bearer ${gateway.apiKey}` };
-    for (const other of [endpoint, `${endpoint}/`, "/v1/models"]) {
-      const answer = await gateway.fetch(gateway.baseUrl + other, { headers });
-      expect(answer.status).toBe(404);
-      await expect(answer.json()).resolves.toMatchObject({ code: 1202 });
-    }
+    const answer = await gateway.fetch(gateway.baseUrl + path, { method, headers });
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toEqual({ code, message, request_id: "request-1" });
   });
 
   it("gives the next requests the answers that it was told, in order", async () => {
