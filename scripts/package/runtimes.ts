@@ -1,4 +1,5 @@
-// npm run test:runtimes: uses the packed tarball with every compiler, runtime and bundler it supports.
+// npm run test:runtimes: uses the packed tarball with every compiler, runtime and bundler it supports, and
+// the corrected document with a server and the overlay engines of others.
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -9,12 +10,15 @@ import { build, version as esbuildVersion } from "esbuild";
 import { runScript } from "../run-script.js";
 import { BUDGETS } from "./budget.js";
 import { compile, compileMistakes, MODULES } from "./compile.js";
+import { overlayEngines } from "./overlay-engines.js";
 import { exists, install, NotInstalledError, npmInstall, pack, root, run } from "./pack.js";
 import { listen, servePlaces } from "./places.js";
+import { agreesWithPrism, PRISM } from "./prism.js";
 
 const USAGE = `Usage: npm run test:runtimes -- [options]
 
-Packs the library, and compiles, runs and bundles test/consumers/ with it. Takes some minutes. What
+Packs the library, and compiles, runs and bundles test/consumers/ with it. Applies the overlay with
+other engines, and calls a server that validates by the corrected document. Takes some minutes. What
 it needs is installed under node_modules/.cache; only Chromium has to be there already.
 
 Options:
@@ -90,13 +94,15 @@ function checksOf(tarball: string, version: string): Record<string, Check> {
     esbuild: bundlesWithEsbuild,
     Vite: bundlesWithVite,
     webpack: bundlesWithWebpack,
+    Prism: validatesWithPrism,
+    ...Object.fromEntries(overlayEngines),
   };
 }
 
 async function runChecks(checks: Record<string, Check>, mayMiss: boolean): Promise<number> {
   const isMissingAllowed = mayMiss && !process.env["CI"];
   const failed: string[] = [];
-  printRow("compiler or runtime", "version", "result");
+  printRow("used with", "version", "result");
   for (const [name, check] of Object.entries(checks)) {
     try {
       printRow(name, ...(await check()));
@@ -365,6 +371,14 @@ async function bundlesWithWebpack(): Promise<Row> {
   const args = ["--mode", "production", "--entry", "./bundled.js", "--output-path", "webpack"];
   await run(process.execPath, [webpack, ...args], { cwd: consumer });
   return [WEBPACK, weigh(await readFile(path.join(consumer, "webpack", "main.js"), "utf8"))];
+}
+
+// The corrected document
+
+async function validatesWithPrism(): Promise<Row> {
+  const library = path.join(consumer, "node_modules", "kling-lip-sync");
+  // Prism needs Node 24.18.
+  return [PRISM, await agreesWithPrism(await nodeOf(NODES[1]), library)];
 }
 
 await runScript(import.meta.url, main);
