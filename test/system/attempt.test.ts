@@ -287,7 +287,7 @@ describe("after a garbage collection", () => {
   }
 
   it.each(phases)("timeoutMs still ends a call %s, and its connection", async (_, react) => {
-    const limits = { timeoutMs: 300, maxRetries: 0 };
+    const limits = { timeoutMs: 1000, maxRetries: 0 };
     const ends = calls.map(async ([, call]) => {
       const { settled, closed } = await startIn(react, call, limits);
       await collectAll();
