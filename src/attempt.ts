@@ -63,6 +63,4 @@ export function attempt(
 }
 
 /** On Deno a Blob, because Deno sends a string again by itself when a reused connection breaks. */
-function toBody(text: string): Blob | string {
-  return "Deno" in globalThis ? new Blob([text]) : text;
-}
+const toBody = (text: string): Blob | string => ("Deno" in globalThis ? new Blob([text]) : text);

@@ -1,19 +1,16 @@
 // What is known of a value that came from outside.
 
 /** An object with keys; an array is not one. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A property of an object, or `undefined` of anything else. */
-export function property(value: unknown, name: string): unknown {
-  return isRecord(value) ? value[name] : undefined;
-}
+export const property = (value: unknown, name: string): unknown =>
+  isRecord(value) ? value[name] : undefined;
 
 /** A string that is not blank, or `undefined`. */
-export function textOf(value: unknown): string | undefined {
-  return typeof value === "string" && value.trim() !== "" ? value : undefined;
-}
+export const textOf = (value: unknown): string | undefined =>
+  typeof value === "string" && value.trim() !== "" ? value : undefined;
 
 /** The value of a JSON text, or `undefined` if it is not JSON. */
 export function parseJson(text: string): unknown {

@@ -3,9 +3,8 @@ import { ConfigurationError } from "./errors.js";
 import { property } from "./json.js";
 
 /** An environment variable, or `undefined`, also where there is no environment. */
-export function environmentVariable(name: string): unknown {
-  return property(property(property(globalThis, "process"), "env"), name);
-}
+export const environmentVariable = (name: string): unknown =>
+  property(property(property(globalThis, "process"), "env"), name);
 
 /** The gateway's origin, and a path in front of Kling's if there is one, without the last slash. */
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
@@ -48,9 +47,8 @@ export function checkSignal(signal: unknown): void {
   if (signal !== undefined && !isSignal) throw invalidOption("signal", "an AbortSignal", signal);
 }
 
-function invalidOption(name: string, valid: string, value: unknown): ConfigurationError {
-  return new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
-}
+const invalidOption = (name: string, valid: string, value: unknown) =>
+  new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -49,9 +49,8 @@ export function retryAfterMs(error: unknown): number | undefined {
 }
 
 /** The pause without a `Retry-After`; retries are counted from 0. */
-export function backoffMs(retries: number): number {
-  return 1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries);
-}
+export const backoffMs = (retries: number): number =>
+  1000 + Math.random() * Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** retries);
 
 /** The longest pause, and the longest random part of one. */
 export const LONGEST_PAUSE_MS = 60_000;

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 /** The file of each test without its ending, and the test's name as it is written there. */
 const promises: Record<string, string> = {
   "All extend `LipSyncError`.":
-    "client: throws errors that are LipSyncErrors, each with a name of its own",
+    "client: throws errors that are LipSyncErrors, each with the name of its class",
   "`ApiError.code` is Kling's code as a number, also where it came as a numeric string, or else the gateway's word.":
     "outcome: has its row in the table: $name",
   "`ApiError.requestId` is the answer's `request_id`, else its header `x-request-id`.":
@@ -20,7 +20,7 @@ const promises: Record<string, string> = {
   "`TaskTimeoutError.cause` is the error of the last poll that ended, if it failed.":
     "wait: carries the error of the last poll, and no task where no poll succeeded",
   "Every one of these errors has `mayHaveCreatedTask`.":
-    "client: throws errors that are LipSyncErrors, each with a name of its own",
+    "client: throws errors that are LipSyncErrors, each with the name of its class",
   "Only `create` can set it to `true`.": "outcome: with %i follows the rules, whatever the body",
   "`false`: this call created no task.": "system/simulation: keeps its promises in any weather",
   "Calling `create` again cannot pay twice.":
