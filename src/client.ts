@@ -111,7 +111,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     };
   }
 
-  async function call(writing: Promise<WrittenRequest>, options: RequestOptions) {
+  async function call(write: () => Promise<WrittenRequest>, options: RequestOptions) {
     const connection = connect();
     checkSignal(options.signal);
     const limits = {
@@ -120,19 +120,21 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
       maxRetries: checkNumber("maxRetries", options.maxRetries, maxRetries),
     };
     // Written once, so that every attempt sends the same bytes.
-    const request = await writing;
+    const request = await write();
     const isBilled = request.init.method === "POST";
     return retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }
 
   async function get(taskId: string, options: RequestOptions = {}) {
-    return call(getTask(checkTaskId(taskId)), options);
+    const id = checkTaskId(taskId);
+    return call(() => getTask(id), options);
   }
 
   return {
     get,
     async create(request, options = {}) {
-      return call(createTask(toBody(request)), options);
+      const body = toBody(request);
+      return call(() => createTask(body), options);
     },
     wait: (taskId, options = {}) => waitForTask({ connect, get }, taskId, options),
   };
