@@ -40,35 +40,31 @@ describe("the overlay itself", () => {
     expect(applyOverlay({ a: 1 }, { overlay, actions: [] })).toEqual({ a: 1 });
   });
 
-  it.each<[string, Json]>([
-    ["null", null],
-    ["a string", "overlay: 1.1.0"],
-    ["a list", []],
-    ["an OpenAPI document", { openapi: "3.0.1", actions: [] }],
-    ["a later version", { overlay: "2.0.0", actions: [] }],
-    ["a later minor version", { overlay: "1.2.0", actions: [] }],
-    ["a version without its last part", { overlay: "1.1", actions: [] }],
-    ["a version that is a number", { overlay: 1.1, actions: [] }],
-  ])("is refused if it is %s", (_, overlay) => {
-    expect(refusal(overlay)).toBe("The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.");
+  const kind = "The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.";
+  const noList = "The overlay has no list of actions; write `actions: []` for none.";
+  const noTarget = "Action 2 of the overlay has no target.";
+
+  it.each([
+    ["null", kind],
+    ["'overlay: 1.1.0'", kind],
+    ["[]", kind],
+    ["{ openapi: 3.0.1, actions: [] }", kind],
+    ["{ overlay: 2.0.0, actions: [] }", kind],
+    ["{ overlay: 1.2.0, actions: [] }", kind],
+    ["{ overlay: '1.1', actions: [] }", kind],
+    ["{ overlay: 1.1, actions: [] }", kind],
+    ["{ overlay: 1.1.0 }", noList],
+    ["{ overlay: 1.1.0, actions: null }", noList],
+    ["{ overlay: 1.1.0, actions: { target: $ } }", noList],
+    ["{ overlay: 1.1.0, actions: [{ target: $, update: {} }, $.info] }", noTarget],
+    ["{ overlay: 1.1.0, actions: [{ target: $, update: {} }, { update: {} }] }", noTarget],
+    [
+      "{ overlay: 1.1.0, actions: [{ target: $, update: {} }, { target: 1, update: {} }] }",
+      noTarget,
+    ],
+  ])("is refused if it is %s", (overlay, why) => {
+    expect(refusal(object(overlay))).toBe(why);
   });
-
-  it.each(["{}", "{ actions: null }", "{ actions: { target: $ } }"])(
-    "is refused if it has no list of actions, such as %s",
-    (yaml) => {
-      expect(refusal({ overlay: "1.1.0", ...object(yaml) })).toBe(
-        "The overlay has no list of actions; write `actions: []` for none.",
-      );
-    },
-  );
-
-  it.each(["$.info", "{ update: {} }", "{ target: 1, update: {} }"])(
-    "is refused if an action has no target, such as %s",
-    (action) => {
-      const actions = list(`{ target: $, update: {} }, ${action}`);
-      expect(refusal({ overlay: "1.1.0", actions })).toBe("Action 2 of the overlay has no target.");
-    },
-  );
 });
 
 describe("an action", () => {
@@ -85,8 +81,6 @@ describe("an action", () => {
     ["target: $.list, update: { a: 1 }", "updates an array; remove it and set it anew"],
     ["target: $.list, x-was: [1], update: 2", "updates an array; remove it and set it anew"],
     ["target: $.list, x-was: [1], update: [2]", "writes an array over a place; remove that"],
-    ["target: $.a, x-was: {}, update: [2]", "writes an array over a place; remove that"],
-    ["target: $.text, x-was: x, update: [2]", "writes an array over a place; remove that"],
     ["target: $.a, x-was: {}, update: x", "updates an object with something else"],
     ["target: $.text, x-was: x, update: {}", "updates a single value with an object"],
     ...["", "info", "$.", "$.a['", "$.a[?]", " $.a", "$.a ", "$.a\n", "#/a"].map((target) => [
@@ -124,7 +118,6 @@ describe("an action", () => {
     ["{ b: 1, c: 1 }", "x-was: { b: 1 }, update: { b: 2 }", "{ b: 2, c: 1 }"],
     ["{ b: 1 }", "update: { c: 2 }", "{ b: 1, c: 2 }"],
     ["{}", "x-was: {}, update: { c: 2 }", "{ c: 2 }"],
-    ["{ b: 1 }", "x-was: { b: 1 }, update: { c: 2 }", "{ b: 1, c: 2 }"],
     ["{}", "update: { toString: 2 }", "{ toString: 2 }"],
     ["{}", "update: { b: 1 }, remove: false", "{ b: 1 }"],
     ["{ /b: 1 }", "x-was: { /b: 1 }, update: { /c: 2 }", "{ /b: 1, /c: 2 }"],
@@ -219,7 +212,6 @@ describe("an action is stale", () => {
     ["'1'", "x-was: 1, update: 2", "1", '"1"'],
     ["x", "update: y", "nothing", '"x"'],
     ["[a]", "x-was: [a, b], remove: true", '["a","b"]', '["a"]'],
-    ["[b, a]", "x-was: [a, b], remove: true", '["a","b"]', '["b","a"]'],
     ["{ 0: a, 1: b }", "x-was: [a, b], remove: true", '["a","b"]', '{"0":"a","1":"b"}'],
     // Of another kind: the document changed, the action is not at fault.
     ["{}", "x-was: old, update: new", '"old"', "{}"],
@@ -316,14 +308,6 @@ describe("the arguments", () => {
     expect(apply(aliased, { target: "$.a", update: { only: "here" } })).toEqual({
       a: { list: [1], only: "here" },
       b: { list: [1] },
-    });
-    const actions = list(`
-      { target: $.a, update: &two { c: { deep: {} } } }, { target: $.b, update: *two },
-      { target: $.a.c.deep, update: { only: here } }
-    `);
-    expect(apply({ a: {}, b: {} }, ...actions)).toEqual({
-      a: { c: { deep: { only: "here" } } },
-      b: { c: { deep: {} } },
     });
   });
 });
