@@ -18,13 +18,9 @@ function find(page: string | Buffer, operation?: string) {
   return documentIn(decode("page.md", Buffer.from(page)), operation);
 }
 
-/** The document with its version in the middle, after a comment. */
-function moveVersion(document: string): string {
-  const version = "openapi: 3.0.1\n";
-  const rest = document.replace(version, "");
-  return `# A comment\n---\n${change(rest, "components:", '"openapi": 3.0.1\ncomponents:')}`;
-}
-
+/** The document with its version at the end, after a comment. */
+const moveVersion = (document: string) =>
+  `# A comment\n---\n${document.replace("openapi: 3.0.1\n", "")}"openapi": 3.0.1\n`;
 const inOneLine = (document: string) => `\n${JSON.stringify(parse(document))}\n`;
 
 /** What is around the document, and the text that is expected where it is not the document's own. */
@@ -51,7 +47,7 @@ const forms: [string, (document: string) => string, ((document: string) => strin
   ["a block of JSON", (text) => markdown(`${asJson(text)}\n`), (text) => `${asJson(text)}\n`],
   ["YAML", (text) => text],
   ["YAML with Windows line ends and a mark", (text) => `\uFEFF${windows(text)}`, windows],
-  ["YAML with its version in the middle", moveVersion, moveVersion],
+  ["YAML with its version at the end", moveVersion, moveVersion],
   ["JSON", asJson, asJson],
   ["JSON in one line, with a mark", (text) => `\uFEFF${inOneLine(text)}`, inOneLine],
 ];
