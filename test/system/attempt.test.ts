@@ -4,7 +4,7 @@ import { getEventListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   ConnectionError,
   createLipSyncClient,
@@ -13,12 +13,7 @@ import {
   type RequestOptions,
 } from "../../src/index.js";
 import { request } from "../fixtures/request.js";
-import {
-  type FaultServer,
-  type Reaction,
-  startFaultServer,
-  startTcpServer,
-} from "./fault-server.js";
+import { type Reaction, startFaultServer, startTcpServer } from "./fault-server.js";
 
 vi.setConfig({ testTimeout: 30_000 });
 
@@ -54,20 +49,12 @@ const phases: [name: string, Reaction][] = [
 
 const warnings: unknown[] = [];
 process.on("warning", (warning) => warnings.push(warning));
-let server: FaultServer;
-beforeAll(async () => {
-  server = await startFaultServer();
-});
-beforeEach(() => {
-  watchTimers();
-});
+const server = await startFaultServer();
+afterAll(() => server.close());
 afterEach(() => {
   vi.restoreAllMocks();
   // Node warns of a timer that is too long, and of too many listeners on a signal.
   expect(warnings).toEqual([]);
-});
-afterAll(async () => {
-  await server.close();
 });
 
 const { setTimeout, clearTimeout } = globalThis;
@@ -75,7 +62,7 @@ const { setTimeout, clearTimeout } = globalThis;
 const pending = new Set<unknown>();
 let onPause: (value: undefined) => void = () => undefined;
 
-function watchTimers(): void {
+beforeEach(() => {
   pending.clear();
   const set = (callback: (...args: unknown[]) => void, delayMs?: number, ...args: unknown[]) => {
     const timer = setTimeout(callback, delayMs, ...args);
@@ -89,7 +76,7 @@ function watchTimers(): void {
   };
   vi.spyOn(globalThis, "setTimeout").mockImplementation(set as typeof setTimeout);
   vi.spyOn(globalThis, "clearTimeout").mockImplementation(clear as typeof clearTimeout);
-}
+});
 
 /** Lets everything run that has been waiting for its turn. */
 async function turns(): Promise<void> {
@@ -197,18 +184,23 @@ describe.each(calls)("an abort of %s", (_, call) => {
     },
   );
 
-  it("by the key function itself sends nothing", async () => {
-    const place = server.place(answers);
-    const controller = new AbortController();
-    const key = () => {
-      controller.abort(failure);
-      return apiKey;
-    };
-    const client = clientAt(place.baseUrl, { apiKey: key });
-    await expect(call(client, { signal: controller.signal })).rejects.toBe(failure);
-    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
-    await exchange();
-    expect(place.received).toEqual([]);
+  it("by the key function or by fetch has one outcome and leaves no listener", async () => {
+    for (const by of ["apiKey", "fetch"]) {
+      const place = server.place(answers);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const aborting = <T>(value: T) => {
+        controller.abort(failure);
+        return value;
+      };
+      const fetch: typeof globalThis.fetch = async (...args) =>
+        aborting(await globalThis.fetch(...args));
+      const options = by === "fetch" ? { fetch } : { apiKey: () => aborting(apiKey) };
+      await expect(call(clientAt(place.baseUrl, options), { signal })).rejects.toBe(failure);
+      expect(getEventListeners(signal, "abort")).toEqual([]);
+      await exchange();
+      expect(place.received).toHaveLength(by === "fetch" ? 1 : 0);
+    }
   });
 
   it("while connecting ends it, and the request is not sent", async () => {
@@ -260,18 +252,6 @@ describe.each(calls)("an abort of %s", (_, call) => {
     controller.abort(failure);
     await turns();
   });
-
-  it("that comes with the end of the response has one outcome and leaves no listener", async () => {
-    const controller = new AbortController();
-    const fetch: typeof globalThis.fetch = async (...args) => {
-      const response = await globalThis.fetch(...args);
-      controller.abort(failure);
-      return response;
-    };
-    const client = clientAt(server.place(answers).baseUrl, { fetch });
-    await expect(call(client, { signal: controller.signal })).rejects.toBe(failure);
-    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
-  });
 });
 
 describe("after a garbage collection", () => {
@@ -297,25 +277,20 @@ describe("after a garbage collection", () => {
     await Promise.all(ends);
   });
 
-  it.each(phases)("an abort still ends a call %s, and its connection", async (_, react) => {
-    for (const [, call] of calls) {
-      const { started, closed } = await startIn(react, call);
-      await collectAll();
-      await abort(started);
-      await closed;
-    }
-  });
-
-  it("an abort still wakes a call that sleeps between attempts", async () => {
-    for (const [, call] of calls) {
-      const asleep = defer();
-      onPause = asleep.resolve;
-      const { started } = await startIn(isBusy, call);
-      await asleep.promise;
-      await collectAll();
-      await abort(started);
-    }
-  });
+  it.each([...phases, ["that sleeps between attempts", isBusy] as const])(
+    "an abort still ends a call %s",
+    async (_, react) => {
+      for (const [, call] of calls) {
+        const asleep = defer();
+        onPause = asleep.resolve;
+        const { started, closed } = await startIn(react, call);
+        if (react === isBusy) await asleep.promise;
+        await collectAll();
+        await abort(started);
+        if (react !== isBusy) await closed;
+      }
+    },
+  );
 });
 
 describe("a fetch that ignores its signal", () => {
@@ -323,20 +298,18 @@ describe("a fetch that ignores its signal", () => {
   const never = <T>() => new Promise<T>(() => undefined);
   const stalling = (cancel?: () => Promise<void>) =>
     new Response(new ReadableStream(cancel ? { pull: never, cancel } : { pull: never }));
-  const fetches: Record<string, () => Promise<Response>> = {
-    "never settles": never,
-    "never ends the body": () => Promise.resolve(stalling()),
-    "never cancels the body": () => Promise.resolve(stalling(never)),
-    "fails to cancel the body": () =>
-      Promise.resolve(stalling(() => Promise.reject(new Error("no")))),
-  };
 
-  it.each(Object.keys(fetches))("and %s cannot hold a call", async (name) => {
+  it.each<[string, () => Response | Promise<Response>]>([
+    ["never settles", never],
+    ["never ends the body", () => stalling()],
+    ["never cancels the body", () => stalling(never)],
+    ["fails to cancel the body", () => stalling(() => Promise.reject(new Error("no")))],
+  ])("and %s cannot hold a call", async (_, respond) => {
     for (const [method, call] of calls) {
-      const client = clientAt(baseUrl, { fetch: fetches[name], maxRetries: 0 });
+      const client = clientAt(baseUrl, { fetch: async () => respond(), maxRetries: 0 });
       const late = call(client, { timeoutMs: 20 }).catch((error: unknown) => error);
       expect(await late).toBeInstanceOf(ConnectionError);
-      expect(await late).toMatchObject({ mayHaveCreatedTask: method === "create" });
+      expect(await late).toHaveProperty("mayHaveCreatedTask", method === "create");
       const started = start(call, client);
       await turns();
       await abort(started);

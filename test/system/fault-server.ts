@@ -1,12 +1,7 @@
 // Servers on the loopback interface that misbehave in whatever way a test asks for.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import {
-  type AddressInfo,
-  createServer as createTcpServer,
-  type Server,
-  type Socket,
-} from "node:net";
+import net, { type AddressInfo, type Server, type Socket } from "node:net";
 
 /** One request as it arrived, with its body to the end. */
 export interface Received {
@@ -19,24 +14,10 @@ export interface Received {
 /** What a place does with a request; it may also write to `received.socket` itself. */
 export type Reaction = (response: ServerResponse, received: Received) => void;
 
-/** A base URL of its own, and what was asked for under it. */
-export interface Place {
-  baseUrl: string;
-  received: Received[];
-  /** Resolves with the nth request, counted from 1. */
-  request(nth: number): Promise<Received>;
-}
-
-export interface FaultServer {
-  /** A new place on the server; several can be used at the same time. */
-  place(react: Reaction): Place;
-  close(): Promise<void>;
-}
-
 /** A server on the loopback interface whose every place misbehaves in its own way. */
-export async function startFaultServer(): Promise<FaultServer> {
+export async function startFaultServer() {
   const reactions: Reaction[] = [];
-  const places: Place[] = [];
+  const arrived: Received[][] = [];
   const waiting = new Map<string, (received: Received) => void>();
   const closings = new WeakMap<Socket, Promise<unknown>>();
 
@@ -46,7 +27,7 @@ export async function startFaultServer(): Promise<FaultServer> {
     await request.resume().toArray();
     const index = Number(/^\/place-(\d+)\//.exec(url)?.[1]);
     const received = { method, socket, closed };
-    const count = places[index]?.received.push(received) ?? 0;
+    const count = arrived[index]?.push(received) ?? 0;
     waiting.get(`${index} ${count}`)?.(received);
     reactions[index]?.(response, received);
   }
@@ -64,18 +45,18 @@ export async function startFaultServer(): Promise<FaultServer> {
   const port = await listen(server);
 
   return {
-    place(react) {
+    /** A new place on the server; several can be used at the same time. */
+    place(react: Reaction) {
       const index = reactions.push(react) - 1;
-      const received: Received[] = [];
+      const received = (arrived[index] = [] as Received[]);
+      /** Resolves with the nth request, counted from 1. */
       const request = (nth: number) =>
         new Promise<Received>((resolve) => {
           const before = received[nth - 1];
           if (before) resolve(before);
           else waiting.set(`${index} ${nth}`, resolve);
         });
-      const place = { baseUrl: `http://127.0.0.1:${port}/place-${index}`, received, request };
-      places.push(place);
-      return place;
+      return { baseUrl: `http://127.0.0.1:${port}/place-${index}`, received, request };
     },
     async close() {
       server.closeAllConnections();
@@ -89,7 +70,7 @@ export async function startFaultServer(): Promise<FaultServer> {
 export async function startTcpServer(react: (socket: Socket) => void) {
   const sockets: Socket[] = [];
   const closings: Promise<unknown>[] = [];
-  const server = createTcpServer((socket) => {
+  const server = net.createServer((socket) => {
     socket.on("error", () => undefined);
     sockets.push(socket);
     closings.push(new Promise((resolve) => socket.once("close", resolve)));
@@ -108,7 +89,7 @@ export async function startTcpServer(react: (socket: Socket) => void) {
 
 /** A port at which nobody listens any more. */
 export async function closedPort(): Promise<number> {
-  const server = createTcpServer();
+  const server = net.createServer();
   const port = await listen(server);
   server.close();
   await once(server, "close");

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { inspect } from "node:util";
 import { constants, createGzip, gzipSync } from "node:zlib";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   ApiError,
   createLipSyncClient,
@@ -27,7 +27,6 @@ import {
 } from "../fixtures/decisions.js";
 import {
   closedPort,
-  type FaultServer,
   type Reaction,
   type Received,
   startFaultServer,
@@ -43,16 +42,9 @@ const task = { task_id: "task-1", task_status: "submitted", created_at: 1, updat
 const methods: Method[] = ["create", "get"];
 const asked = { create: `POST ${endpoint}`, get: `GET ${endpoint}/t` };
 
-let server: FaultServer;
-let other: FaultServer;
-beforeAll(async () => {
-  server = await startFaultServer();
-  other = await startFaultServer();
-});
-afterAll(async () => {
-  await server.close();
-  await other.close();
-});
+const server = await startFaultServer();
+const other = await startFaultServer();
+afterAll(() => Promise.all([server.close(), other.close()]));
 
 const { setTimeout } = globalThis;
 beforeEach(() => {
@@ -185,19 +177,17 @@ describe("a fetch that fails", () => {
 });
 
 describe("a connection that is never made", () => {
-  const origins: Record<string, (port: number) => string> = {
-    "at a port that refuses": (port) => `http://127.0.0.1:${port}`,
-    "at a name with several addresses": (port) => `http://localhost:${port}`,
-    "for TLS": (port) => `https://127.0.0.1:${port}`,
-    "to a port that fetch refuses": () => "http://127.0.0.1:1",
+  it.each([
+    ["at a port that refuses", "http://127.0.0.1:PORT"],
+    ["at a name with several addresses", "http://localhost:PORT"],
+    ["for TLS", "https://127.0.0.1:PORT"],
+    ["to a port that fetch refuses", "http://127.0.0.1:1"],
     // A label is at most 63 letters long, so that no resolver is asked.
-    "to a name that does not exist": () => `http://${"a".repeat(64)}.invalid`,
-  };
-
-  it.each(Object.keys(origins))("is certain, and is tried again: %s", async (name) => {
-    const origin = origins[name]?.(await closedPort()) ?? "";
+    ["to a name that does not exist", `http://${"a".repeat(64)}.invalid`],
+  ])("is certain, and is tried again: %s", async (_, origin) => {
+    const port = String(await closedPort());
     for (const method of methods) {
-      const { outcome } = await endingOf(method, origin);
+      const { outcome } = await endingOf(method, origin.replace("PORT", port));
       expect(outcome).toEqual(decided("ConnectionError", method, NEVER_CONNECTED));
     }
   });
@@ -205,17 +195,16 @@ describe("a connection that is never made", () => {
 
 describe("a failed TLS handshake", () => {
   const tls = createTlsServer().on("tlsClientError", () => undefined);
-  const reactions: Record<string, (socket: Socket) => void> = {
-    resets: (socket) => socket.once("data", () => socket.resetAndDestroy()),
-    closes: (socket) => socket.once("data", () => socket.end()),
-    "speaks plain HTTP": (socket) =>
-      socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
-    "has no certificate": (socket) => tls.emit("connection", socket),
-  };
+  const plain = "HTTP/1.1 400 Bad Request\r\n\r\n";
 
-  it.each(Object.keys(reactions))("is not certain when the server %s", async (name) => {
+  it.each<[string, (socket: Socket) => void]>([
+    ["resets", (socket) => socket.once("data", () => socket.resetAndDestroy())],
+    ["closes", (socket) => socket.once("data", () => socket.end())],
+    ["speaks plain HTTP", (socket) => socket.once("data", () => socket.end(plain))],
+    ["has no certificate", (socket) => tls.emit("connection", socket)],
+  ])("is not certain when the server %s", async (_, react) => {
     for (const method of methods) {
-      const tcp = await startTcpServer((socket) => reactions[name]?.(socket));
+      const tcp = await startTcpServer(react);
       const { outcome } = await endingOf(method, `https://127.0.0.1:${tcp.port}`);
       expect(outcome).toEqual(decided("ConnectionError", method, UNCERTAIN));
       expect(tcp.sockets).toHaveLength(outcome.attempts);
@@ -240,7 +229,8 @@ const stall = () => undefined;
 const whole = JSON.stringify({ code: 0, message: echo, data: task });
 const half = whole.slice(0, -20);
 const head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-const sized = `${head}content-length: ${Buffer.byteLength(whole)}\r\n\r\n`;
+const length = `content-length: ${Buffer.byteLength(whole)}\r\n\r\n`;
+const sized = head + length;
 const chunked = `${head}transfer-encoding: chunked\r\n\r\n`;
 const chunk = `${Buffer.byteLength(half).toString(16)}\r\n${half}\r\n`;
 const zipped = gzipSync(whole);
@@ -253,38 +243,32 @@ const halfZipped = Buffer.concat([
 const noise = Buffer.from(Array.from({ length: 4096 }, (_, n) => (n * n * 31 + n * 7 + 0x16) >> 3));
 
 describe("no complete response", () => {
-  const reactions: Record<string, Reaction> = {
-    "resets before the headers": raw("", reset),
-    "closes before the headers": raw("", end),
-    "resets in the headers": raw(head, reset),
-    "closes in the headers": raw(head, end),
-    "resets after the headers": raw(sized, reset),
-    "closes after the headers": raw(sized, end),
-    "resets in the body": raw(sized + half, reset),
-    "closes in the body": raw(sized + half, end),
-    "resets between chunks": raw(chunked + chunk, reset),
-    "closes between chunks": raw(chunked + chunk, end),
-    "closes in a chunk": raw(chunked + chunk.slice(0, 30), end),
-    "writes an invalid chunk size": raw(`${chunked}${chunk}${apiKey}\r\n`, end),
-    "resets in a gzip stream": raw(halfZipped, reset),
-    "closes in a gzip stream": raw(halfZipped, end),
-    "calls text gzip": raw(
-      `${zippedHead}connection: close\r\ncontent-length: ${Buffer.byteLength(whole)}\r\n\r\n${whole}`,
-      stall,
-    ),
-    "writes random bytes": raw(noise, end),
-    "writes text that is not HTTP": raw(`${echo}\r\n\r\n`, end),
-    "writes an invalid header": raw(`${head}${echo}\r\nno header\r\n\r\n`, end),
-    "writes headers without end": raw(`${head}x-echo: ${`${echo} `.repeat(1000)}`, stall),
-    "switches protocols unasked": raw(
-      `HTTP/1.1 101 ${echo}\r\nconnection: upgrade\r\nupgrade: ${apiKey}\r\n\r\n`,
-      stall,
-    ),
-  };
+  const upgrade = `connection: upgrade\r\nupgrade: ${apiKey}\r\n\r\n`;
 
-  it.each(Object.keys(reactions))("is not certain when the server %s", async (name) => {
+  it.each([
+    ["resets before the headers", "", reset],
+    ["closes before the headers", "", end],
+    ["resets in the headers", head, reset],
+    ["closes in the headers", head, end],
+    ["resets after the headers", sized, reset],
+    ["closes after the headers", sized, end],
+    ["resets in the body", sized + half, reset],
+    ["closes in the body", sized + half, end],
+    ["resets between chunks", chunked + chunk, reset],
+    ["closes between chunks", chunked + chunk, end],
+    ["closes in a chunk", chunked + chunk.slice(0, 30), end],
+    ["writes an invalid chunk size", `${chunked}${chunk}${apiKey}\r\n`, end],
+    ["resets in a gzip stream", halfZipped, reset],
+    ["closes in a gzip stream", halfZipped, end],
+    ["calls text gzip", `${zippedHead}connection: close\r\n${length}${whole}`, stall],
+    ["writes random bytes", noise, end],
+    ["writes text that is not HTTP", `${echo}\r\n\r\n`, end],
+    ["writes an invalid header", `${head}${echo}\r\nno header\r\n\r\n`, end],
+    ["writes headers without end", `${head}x-echo: ${`${echo} `.repeat(1000)}`, stall],
+    ["switches protocols unasked", `HTTP/1.1 101 ${echo}\r\n${upgrade}`, stall],
+  ])("is not certain when the server %s", async (_, text, next) => {
     for (const method of methods) {
-      const place = server.place(reactions[name] ?? stall);
+      const place = server.place(raw(text, next));
       const { outcome, value } = await endingOf(method, place.baseUrl);
       expect(outcome).toEqual(decided("ConnectionError", method, UNCERTAIN));
       expect((value as Error).message).toContain(`${asked[method]} got no complete response`);
@@ -311,6 +295,7 @@ describe("no complete response in time", () => {
       clearInterval(timer);
     });
   };
+
   const reactions: Record<string, Reaction> = {
     "stalls before the headers": stall,
     "stalls in the headers": raw(head, stall),
@@ -322,22 +307,19 @@ describe("no complete response in time", () => {
     "sends a byte every 50 ms": drip,
   };
 
-  it("is not certain, and the connection ends", async () => {
-    const ends = Object.entries(reactions).flatMap(([name, react]) =>
-      methods.map(async (method) => {
-        const place = server.place(react);
-        const startedAt = performance.now();
-        const { outcome, value } = await endingOf(method, place.baseUrl, { timeoutMs });
-        const tookMs = performance.now() - startedAt;
-        const right = decided("ConnectionError", method, UNCERTAIN);
-        expect({ name, ...outcome }).toEqual({ name, ...right });
-        const message = `${asked[method]} timed out after ${timeoutMs} ms.`;
-        expect((value as Error).message).toBe(message);
-        // Timers may fire a millisecond early.
-        expect(tookMs).toBeGreaterThan(timeoutMs * outcome.attempts - 5);
-        await closed(place.received);
-      }),
-    );
+  it.each(methods)("of %s is not certain, and the connection ends", async (method) => {
+    const ends = Object.entries(reactions).map(async ([name, react]) => {
+      const place = server.place(react);
+      const startedAt = performance.now();
+      const { outcome, value } = await endingOf(method, place.baseUrl, { timeoutMs });
+      const tookMs = performance.now() - startedAt;
+      const right = decided("ConnectionError", method, UNCERTAIN);
+      expect({ name, ...outcome }).toEqual({ name, ...right });
+      expect(value).toHaveProperty("message", `${asked[method]} timed out after ${timeoutMs} ms.`);
+      // Timers may fire a millisecond early.
+      expect(tookMs).toBeGreaterThan(timeoutMs * outcome.attempts - 5);
+      await closed(place.received);
+    });
     await Promise.all(ends);
   });
 });
@@ -365,18 +347,16 @@ describe("a large response", () => {
     return heapUsed + external;
   }
 
-  const headers: Record<string, object> = {
-    "announced by its length": { "content-length": String(50 * mebibyte) },
-    "sent in chunks": {},
-  };
-  const cases = [200, 400, 500].flatMap((status) =>
-    Object.keys(headers).map((name) => [status, name] as const),
-  );
+  const sized = { "content-length": String(50 * mebibyte) };
+  const cases = [200, 400, 500].flatMap((status) => [
+    { status, name: "announced by its length", headers: sized },
+    { status, name: "sent in chunks", headers: {} },
+  ]);
 
-  it.each(cases)("with status %i, 50 MB and %s, is read to 1 MiB", async (status, name) => {
+  it.each(cases)("with $status, 50 MB, $name, is read to 1 MiB", async ({ status, headers }) => {
     for (const method of methods) {
       const place = server.place((response) => {
-        response.writeHead(status, { "retry-after": "0", ...headers[name] });
+        response.writeHead(status, { "retry-after": "0", ...headers });
         pour(response, 50 * mebibyte);
       });
       const before = memoryUsed();
@@ -420,26 +400,23 @@ describe("a body of a strange shape", () => {
   const data = (data: unknown) => text({ code: 0, data });
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
 
-  const notTasks: Record<string, [body: string | Buffer, code?: number | string]> = {
-    "random bytes": [noise],
-    "an array nested 100,000 deep": [deep],
-    "an array that is never closed": ["[".repeat(100_000)],
-    "an array of envelopes": [text([{ code: 0, data: task }])],
-    "the bare task": [text(task)],
-    "a word for a code": [text({ code: "success", data: task }), "success"],
-    "an array for data": [data([task]), 0],
-    "a deep array for data": [`{"code":0,"data":${deep}}`, 0],
-    "an empty task id": [data({ ...task, task_id: " " }), 0],
-    "a number for a task id": [data({ ...task, task_id: 123 }), 0],
-    "null for a status": [data({ ...task, task_status: null }), 0],
-    "everything in __proto__": [`{"__proto__":${data(task)}}`],
-    "the data in __proto__": [`{"code":0,"__proto__":${text({ data: task })}}`, 0],
-    "the task in __proto__": [`{"code":0,"data":{"__proto__":${text(task)}}}`, 0],
-    "a gzip stream that is cut off, in complete HTTP": [zipped.subarray(0, -12)],
-  };
-
-  it.each(Object.keys(notTasks))("is not a task: %s", async (name) => {
-    const [body = "", code] = notTasks[name] ?? [];
+  it.each<[string, body: string | Buffer, code?: number | string]>([
+    ["random bytes", noise],
+    ["an array nested 100,000 deep", deep],
+    ["an array that is never closed", "[".repeat(100_000)],
+    ["an array of envelopes", text([{ code: 0, data: task }])],
+    ["the bare task", text(task)],
+    ["a word for a code", text({ code: "success", data: task }), "success"],
+    ["an array for data", data([task]), 0],
+    ["a deep array for data", `{"code":0,"data":${deep}}`, 0],
+    ["an empty task id", data({ ...task, task_id: " " }), 0],
+    ["a number for a task id", data({ ...task, task_id: 123 }), 0],
+    ["null for a status", data({ ...task, task_status: null }), 0],
+    ["everything in __proto__", `{"__proto__":${data(task)}}`],
+    ["the data in __proto__", `{"code":0,"__proto__":${text({ data: task })}}`, 0],
+    ["the task in __proto__", `{"code":0,"data":{"__proto__":${text(task)}}}`, 0],
+    ["a gzip stream that is cut off, in complete HTTP", zipped.subarray(0, -12)],
+  ])("is not a task: %s", async (name, body, code) => {
     const headers = name.includes("gzip") ? { "content-encoding": "gzip" } : {};
     const place = server.place((response) => response.writeHead(200, headers).end(body));
     for (const method of methods) {
@@ -451,39 +428,36 @@ describe("a body of a strange shape", () => {
     expect("task_id" in {}).toBe(false);
   });
 
-  const typed =
-    (type: string): Reaction =>
-    (response) =>
-      response.writeHead(200, type === "" ? {} : { "content-type": type }).end(whole);
-  const tasks: Record<string, Reaction> = {
-    "called HTML": typed("text/html"),
-    "called text in another charset": typed("text/plain; charset=gbk"),
-    "called nonsense": typed("nonsense"),
-    "without a content type": typed(""),
-    "written byte by byte": (response) => {
-      const bytes = Buffer.from(text({ code: 0, message: "成功😀", data: task }));
-      const write = (index: number) => {
-        if (index === bytes.length) response.end();
-        else response.write(bytes.subarray(index, index + 1), () => setImmediate(write, index + 1));
-      };
-      write(0);
-    },
-    "ended by the connection": raw(`${head}connection: close\r\n\r\n${whole}`, end),
-    "in a gzip stream": (response) => {
-      response.writeHead(200, { "content-encoding": "gzip" }).end(zipped);
-    },
-    "after an early hint": (response) => {
-      response.writeEarlyHints({ link: "</a>; rel=preload" }, () => response.end(whole));
-    },
-    "after a byte order mark": (response) => response.end(`\uFEFF${whole}`),
-    "with a field 100,000 deep": (response) =>
-      response.end(`{"code":0,"message":${deep},"data":${text(task)}}`),
-    "with a __proto__ beside it": (response) =>
-      response.end(`{"__proto__":{"code":1303},"code":0,"data":${text(task)}}`),
+  const typed = (headers: Record<string, string>, body: string | Buffer = whole): Reaction => {
+    return (response) => response.writeHead(200, headers).end(body);
   };
+  const inBytes: Reaction = (response) => {
+    const bytes = Buffer.from(text({ code: 0, message: "成功😀", data: task }));
+    const write = (index: number) => {
+      if (index === bytes.length) response.end();
+      else response.write(bytes.subarray(index, index + 1), () => setImmediate(write, index + 1));
+    };
+    write(0);
+  };
+  const hinted: Reaction = (response) => {
+    response.writeEarlyHints({ link: "</a>; rel=preload" }, () => response.end(whole));
+  };
+  const inProto = `{"__proto__":{"code":1303},"code":0,"data":${text(task)}}`;
 
-  it.each(Object.keys(tasks))("is a task all the same: %s", async (name) => {
-    const place = server.place(tasks[name] ?? stall);
+  it.each([
+    ["called HTML", typed({ "content-type": "text/html" })],
+    ["called text in another charset", typed({ "content-type": "text/plain; charset=gbk" })],
+    ["called nonsense", typed({ "content-type": "nonsense" })],
+    ["without a content type", typed({})],
+    ["written byte by byte", inBytes],
+    ["ended by the connection", raw(`${head}connection: close\r\n\r\n${whole}`, end)],
+    ["in a gzip stream", typed({ "content-encoding": "gzip" }, zipped)],
+    ["after an early hint", hinted],
+    ["after a byte order mark", typed({}, `\uFEFF${whole}`)],
+    ["with a deep field", typed({}, `{"code":0,"message":${deep},"data":${text(task)}}`)],
+    ["with a __proto__ beside it", typed({}, inProto)],
+  ])("is a task all the same: %s", async (_, react) => {
+    const place = server.place(react);
     for (const method of methods) {
       expect((await endingOf(method, place.baseUrl)).value).toEqual(task);
     }
@@ -495,18 +469,16 @@ describe("the key that a server echoes", () => {
   const json = JSON.stringify(odd).slice(1, -1);
   const escape = (character: string) => character.charCodeAt(0).toString(16).padStart(2, "0");
   const escaped = Array.from(odd, (character) => `\\u00${escape(character)}`).join("");
-  const spellings: Record<string, string> = {
-    "as it is": odd,
-    "as JSON has it": json,
-    "as PHP's JSON has it": json.replaceAll("/", "\\/"),
-    "with every character as an escape": escaped,
-    "with every character as an upper-case escape": escaped.toUpperCase().replaceAll("\\U", "\\u"),
-    "percent-encoded": encodeURIComponent(odd),
-    "in upper case": odd.toUpperCase(),
-  };
 
-  it.each(Object.keys(spellings))("is taken out %s", async (name) => {
-    const spelling = spellings[name] ?? "";
+  it.each([
+    ["as it is", odd],
+    ["as JSON has it", json],
+    ["as PHP's JSON has it", json.replaceAll("/", "\\/")],
+    ["with every character as an escape", escaped],
+    ["as upper-case escapes", escaped.toUpperCase().replaceAll("\\U", "\\u")],
+    ["percent-encoded", encodeURIComponent(odd)],
+    ["in upper case", odd.toUpperCase()],
+  ])("is taken out %s", async (_, spelling) => {
     const place = server.place((response) => {
       response.writeHead(400, spelling, { "x-echo": spelling, location: `/?key=${spelling}` });
       response.end(`{"code":1201,"message":"${spelling}","request_id":"${spelling}"}`);
@@ -516,10 +488,8 @@ describe("the key that a server echoes", () => {
       expect(value).toBeInstanceOf(ApiError);
       const { body, headers, message } = value as ApiError;
       const all = [body, message, inspect(value, { depth: null }), JSON.stringify([...headers])];
-      for (const text of all) {
-        expect(text).not.toContain(spelling);
-        expect(text).not.toContain(odd);
-        expect(text).not.toContain(JSON.stringify(spelling).slice(1, -1));
+      for (const secret of [spelling, odd, JSON.stringify(spelling).slice(1, -1)]) {
+        expect(all.join("\n")).not.toContain(secret);
       }
       expect(body).toContain("***");
       expect(headers.get("x-echo")).toBe("***");
