@@ -11,16 +11,14 @@ function creating(step: Step): Promise<ApiError> {
 }
 
 describe("a task", () => {
+  const future = { ...submitted.data, task_status: "queued", position: 3 };
+
   it.each([
     ["Kling's envelope", 200, submitted],
     ["201", 201, submitted],
     ["a code of 0 that is a string", 200, { ...submitted, code: "0" }],
     ["no message", 200, { code: 0, data: submitted.data }],
-    [
-      "a status of the future and an unknown field",
-      200,
-      { code: 0, data: { ...submitted.data, task_status: "queued", position: 3 } },
-    ],
+    ["a new status and an unknown field", 200, { code: 0, data: future }],
   ])("is the data of a success: %s", async (_, status, body) => {
     const { client } = setUp([answer(status, body)]);
     await expect(client.create(request)).resolves.toEqual(body.data);
@@ -47,34 +45,21 @@ describe("a task", () => {
 
 describe("the message of an ApiError", () => {
   const kling = { code: 1201, message: "bad value", request_id: "r-1" };
+  const openAi = { message: "no such key", type: "auth", code: "invalid_key" };
+  const noTask = ", code 0: the response holds no task.";
   const { data } = submitted;
 
   it.each<[string, number, unknown, string]>([
     ["Kling's envelope", 400, kling, ", code 1201, request id r-1: bad value"],
     ["a non-zero code in a 200", 200, kling, ", code 1201, request id r-1: bad value"],
     ["a numeric string", 400, { ...kling, code: "1201" }, ", code 1201, request id r-1: bad value"],
-    [
-      "an OpenAI error",
-      401,
-      { error: { message: "no such key", type: "auth", code: "invalid_key" } },
-      ", code invalid_key: no such key",
-    ],
+    ["an OpenAI error", 401, { error: openAi }, ", code invalid_key: no such key"],
     ["a word that begins with a number", 400, { code: "12ab" }, ', code 12ab: {"code":"12ab"}'],
     ["a word that ends with a number", 400, { code: "ab12" }, ', code ab12: {"code":"ab12"}'],
     ["an error that is a text", 500, { error: "overloaded" }, ": overloaded"],
     ["a gateway's word", 500, { code: "busy", message: "db", data: null }, ", code busy: db"],
-    [
-      "no id",
-      200,
-      { code: 0, data: { task_status: "x" } },
-      ", code 0: the response holds no task.",
-    ],
-    [
-      "no status",
-      200,
-      { code: 0, data: { task_id: "t" } },
-      ", code 0: the response holds no task.",
-    ],
+    ["no id", 200, { code: 0, data: { task_status: "x" } }, noTask],
+    ["no status", 200, { code: 0, data: { task_id: "t" } }, noTask],
     ["a task in a failure", 500, { code: 0, message: "SUCCEED", data }, ", code 0: SUCCEED"],
     ["no code", 200, { data: { a: 1 } }, ': {"data":{"a":1}}'],
     ["an empty 429", 429, "", ": the response is empty."],
@@ -88,9 +73,9 @@ describe("the message of an ApiError", () => {
     ["a web page at 502", 502, "<html>", ": <html>"],
   ])("tells %s (%i)", async (_, status, body, message) => {
     const error = await creating(answer(status, body, { "content-type": "text/odd" }));
-    expect(error.message).toBe(`POST ${endpoint} answered ${status}${message}`);
-    expect(error.status).toBe(status);
-    expect(error.body).toBe(typeof body === "string" ? body : JSON.stringify(body));
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const whole = `POST ${endpoint} answered ${status}${message}`;
+    expect(error).toMatchObject({ message: whole, status, body: text });
     expect(error.headers.get("content-type")).toBe("text/odd");
   });
 

@@ -133,11 +133,12 @@ describe("an invalid option", () => {
     [null, "null"],
     [{ aborted: false }, "an object"],
     [Symbol("n"), "Symbol(n)"],
+    [() => 60, "a function"],
   ] as const;
 
   it.each(Object.keys(calls))("of %s is refused, and shown; nothing is sent", async (method) => {
     for (const [name, type] of Object.entries(valid[method] ?? {})) {
-      for (const [value, shown] of invalid) {
+      for (const [value, shown] of invalid.filter(([, shown]) => shown !== type)) {
         const call = new Promise((resolve) => {
           resolve(calls[method]?.({ [name]: value }));
         });

@@ -50,8 +50,9 @@ describe("createFakeGateway", () => {
     await expect(client.create(request)).resolves.toBeDefined();
     const wrong = createLipSyncClient({ ...gateway, apiKey: "the-wrong-key" });
     await expect(wrong.create(request)).rejects.toThrow("code 1002, request id request-2: auth");
-    for (const authorization of ["", "the-right-key", "Basic the-right-key", "xBearer a"]) {
-      const init = { method: "POST", headers: { authorization } };
+    const others = ["", "the-right-key", "Basic the-right-key", "xBearer a"];
+    for (const headers of [{}, ...others.map((authorization) => ({ authorization }))]) {
+      const init = { method: "POST", headers };
       const without = await gateway.fetch(gateway.baseUrl + endpoint, init);
       expect(without.status).toBe(401);
       expect(await without.json()).toMatchObject({ code: 1001, message: "authorization is empty" });
