@@ -61,9 +61,8 @@ beforeAll(async () => {
   const overlay = { file: "overlay.yaml", text: await read("spec", "overlay.yaml") };
   const files = await generate({ file: "page.yaml", text: page }, overlay);
   const [, section = ""] = (await read("CONTRIBUTING.md")).split("\n## Adding an operation\n");
-  recipe = [...(section.split("\n## ")[0] ?? "").matchAll(/```ts\n([^]+?)```\n/g)].map(
-    ([, block = ""]) => block,
-  );
+  const blocks = section.split("\n## ")[0]?.matchAll(/```ts\n([^]+?)```\n/g) ?? [];
+  recipe = Array.from(blocks, ([, block = ""]) => block);
   const [request = "", declaration = "", method = ""] = recipe;
 
   await cp(path.join(project, "src"), path.join(folder, "src"), { recursive: true });
@@ -125,8 +124,8 @@ describe("an operation that is new in the document", () => {
     expect(init).toHaveLength(2);
     for (const sent of init) {
       expect(sent).toMatchObject({ method: "POST", redirect: "manual", keepalive: false });
-      expect(new Headers(sent.headers).get("authorization")).toBe("Bearer key");
-      expect(new Headers(sent.headers).get("content-type")).toBe("application/json");
+      const headers = { authorization: "Bearer key", "content-type": "application/json" };
+      expect(Object.fromEntries(new Headers(sent.headers))).toEqual(headers);
       expect(sent.body instanceof Blob).toBe(isDeno);
       expect(await new Response(sent.body ?? null).text()).toBe(JSON.stringify(body));
     }
