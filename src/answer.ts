@@ -24,20 +24,19 @@ export function toTask(request: WrittenRequest, answer: Answer, redact: Redact):
   throw apiError(request, answer, json, redact);
 }
 
-/** The task without the key, unless the key looks like a part of its id or status. */
+/** The task without the key; its id and its status stay as they are. */
 function redactTask(task: LipSyncTask, text: string, redact: Redact): LipSyncTask {
-  const redacted = redact(text);
-  if (redacted === text) return task;
-  const clean = property(parseJson(redacted), "data");
-  if (!isTask(clean) || clean.task_status !== task.task_status) return task;
-  return clean.task_id === task.task_id ? clean : task;
+  if (redact(text) === text) return task;
+  const clean = (_: string, value: unknown) => (typeof value === "string" ? redact(value) : value);
+  const copy = JSON.parse(JSON.stringify(task), clean) as LipSyncTask;
+  return { ...copy, task_id: task.task_id, task_status: task.task_status };
 }
 
 function apiError(request: WrittenRequest, answer: Answer, json: unknown, redact: Redact) {
   const { method } = request.init;
   const { status, text, isTooLarge } = answer;
   const headers = new Headers();
-  for (const [name, value] of answer.headers) headers.append(redact(name), redact(value));
+  for (const [name, value] of answer.headers.entries()) headers.append(redact(name), redact(value));
   const redacted = redact(text);
   // The read limit may have cut a key in two at the end.
   const body = isTooLarge ? redacted.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : redacted;

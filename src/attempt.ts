@@ -43,7 +43,7 @@ export function attempt(
       response = await fetch(baseUrl + path, {
         method,
         headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
-        body: body === undefined ? null : toBody(body),
+        body: body === undefined ? null : blobOnDeno(body),
         signal,
         // Following could turn the POST into a GET, or send the key and the body elsewhere.
         redirect: "manual",
@@ -63,4 +63,5 @@ export function attempt(
 }
 
 /** On Deno a Blob, because Deno sends a string again by itself when a reused connection breaks. */
-const toBody = (text: string): Blob | string => ("Deno" in globalThis ? new Blob([text]) : text);
+const blobOnDeno = (text: string): Blob | string =>
+  "Deno" in globalThis ? new Blob([text]) : text;

@@ -9,7 +9,8 @@ export type Answer = Pick<Response, "status" | "headers"> & { text: string; isTo
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
 export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
-  const isResponse = typeof property(property(response, "headers"), "entries") === "function";
+  const headersOf = property(response, "headers");
+  const isResponse = ["get", "entries"].every((name) => property(headersOf, name) !== undefined);
   if (!isResponse) throw new TypeError("fetch returned a value that is not a Response");
   const { status, headers, body } = response;
   const answer = { status, headers, text: "", isTooLarge: false };

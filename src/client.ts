@@ -22,8 +22,9 @@ export interface LipSyncClientOptions {
    */
   baseUrl?: string | undefined;
   /**
-   * Your own `fetch`, called with a URL and an init; default `globalThis.fetch`. It must not retry
-   * by itself: a POST that is sent twice may be billed twice.
+   * Your own `fetch`, called with a URL and an init; default `globalThis.fetch`. It resolves with a
+   * standard Response, whose body is a web stream. It must not retry by itself: a POST that is sent
+   * twice may be billed twice.
    */
   fetch?: typeof globalThis.fetch | undefined;
   /**
@@ -93,7 +94,7 @@ export interface LipSyncClient {
  */
 export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSyncClient {
   const { apiKey, baseUrl, fetch } = options;
-  // What is given is checked now; what is absent is looked for, and missed, at each call.
+  // What is given is checked now; what is absent is read from the environment at each call.
   if (apiKey !== undefined) checkApiKey(apiKey);
   if (baseUrl !== undefined) checkBaseUrl(baseUrl);
   if (fetch !== undefined) checkFunction("fetch", fetch);
@@ -122,19 +123,20 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     // Written once, so that every attempt sends the same bytes.
     const request = await write();
     const isBilled = request.init.method === "POST";
-    return retry(() => attempt(request, connection, limits), { ...limits, isBilled });
+    // With `await`, here and below, an error that comes later has the caller's line, too.
+    return await retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }
 
   async function get(taskId: string, options: RequestOptions = {}) {
     const id = checkTaskId(taskId);
-    return call(() => getTask(id), options);
+    return await call(() => getTask(id), options);
   }
 
   return {
     get,
     async create(request, options = {}) {
       const body = toBody(request);
-      return call(() => createTask(body), options);
+      return await call(() => createTask(body), options);
     },
     wait: (taskId, options = {}) => waitForTask({ connect, get }, taskId, options),
   };

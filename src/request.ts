@@ -60,7 +60,7 @@ export function toBody(request: unknown): RequestBody {
   return body as RequestBody;
 }
 
-/** A copy through JSON: what the wire will hold, whatever getters and toJSON do. */
+/** A copy through JSON: what the wire will hold. */
 function toJson(request: unknown): unknown {
   try {
     // JSON would drop a video that is a symbol or a function, and make null of NaN.
@@ -69,7 +69,8 @@ function toJson(request: unknown): unknown {
     return JSON.parse(JSON.stringify(request) || "null");
   } catch (error) {
     if (error instanceof InvalidRequestError) throw error;
-    throw new InvalidRequestError(`The request is not JSON: ${String(error)}`, "input");
+    const why = error instanceof Error ? error.message : "a getter threw";
+    throw new InvalidRequestError(`The request is not JSON: ${why}`, "input");
   }
 }
 

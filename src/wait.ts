@@ -49,19 +49,19 @@ export async function waitForTask(
     await (onUpdate?.(last) as unknown);
     return last;
   };
+  const leftMs = () => Math.max(0, endsAt - Date.now());
+  const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
   // A task that is done counts, even if the time is over while onUpdate runs.
   const onTimeout = () =>
-    last && isDone(last)
-      ? Promise.resolve(last)
-      : Promise.reject(new TaskTimeoutError(taskId, timeoutMs, last, problem));
+    last && isDone(last) ? Promise.resolve(last) : Promise.reject(timeoutError());
 
   for (;;) {
-    const task = await within({ signal, timeoutMs: endsAt - Date.now() }, onTimeout, poll);
+    const task = await within({ signal, timeoutMs: leftMs() }, onTimeout, poll);
     if (task && isSucceeded(task)) return task;
     if (task && isDone(task)) throw new TaskFailedError(task);
     const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), retryAfterMs(problem) ?? 0);
-    const leftMs = endsAt - Date.now();
-    await delay(Math.min(pauseMs, leftMs), signal);
-    if (pauseMs >= leftMs) await onTimeout();
+    const isLast = pauseMs >= leftMs();
+    await delay(Math.min(pauseMs, leftMs()), signal);
+    if (isLast) throw timeoutError();
   }
 }

@@ -35,11 +35,14 @@ describe("a task", () => {
     },
   );
 
-  it("loses a key that is echoed beside them", async () => {
-    const data = { ...task, task_status_msg: `bad ${apiKey}` };
-    const { client } = setUp([answer(200, { code: 0, data })]);
-    const redacted = { ...task, task_status_msg: "bad ***" };
-    await expect(client.get("t")).resolves.toEqual(redacted);
+  it.each([
+    [apiKey, "Task-1", `bad ${apiKey}`, "bad ***"],
+    [apiKey, `Task-${apiKey}`, `bad ${apiKey}`, "bad ***"],
+    ["nabcdefgh", "Task-1", "bad nabcdefgh\nabcdefgh", "bad ***\nabcdefgh"],
+  ])("loses the key %s beside the id %s", async (apiKey, task_id, said, redacted) => {
+    const data = { ...task, task_id, task_status_msg: said };
+    const { client } = setUp([answer(200, { code: 0, data })], { apiKey });
+    await expect(client.get("t")).resolves.toEqual({ ...data, task_status_msg: redacted });
   });
 });
 

@@ -67,6 +67,7 @@ describe("readAnswer", () => {
       {},
       { ok: true, status: 200, json: () => ({}) },
       { status: 200, headers: { "retry-after": "1" }, body: null },
+      { status: 500, headers: { entries: () => [] }, body: null },
     ]) {
       const reading = readAnswer(value as unknown as Response, signal);
       await expect(reading).rejects.toThrow("Response");

@@ -82,6 +82,17 @@ describe("what is missing at a call", () => {
     }
   });
 
+  it.each(calls.slice(0, 2))("is told %s also where a key function has none", async (_, call) => {
+    const { client } = setUp([], { apiKey: () => Promise.resolve("") });
+    const error = await errorOf(
+      (async () => {
+        await call(client);
+      })(),
+      ConfigurationError,
+    );
+    expect(error.stack).toContain("options.test.ts");
+  });
+
   it.each([[undefined], [{}]])("is told where process is %j", async (process) => {
     const { client } = setUp([], { apiKey: undefined, baseUrl: undefined });
     vi.stubGlobal("process", process);

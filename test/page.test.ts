@@ -42,7 +42,7 @@ const forms: [string, (document: string) => string, ((document: string) => strin
     "Markdown with other blocks around the document",
     (text) =>
       '```json\n{ "a": 1 }\n```\nWrite `openapi: 3.0.1` and\n```inline```.\n' +
-      `~~~~\n~~~\n~~~~ yaml\n~~~~\n${markdown(text)}\n~~~\nopenapi-generator\n~~~\n\n\`\`\`sh\ncurl`,
+      `~~~~\n~~~~ yaml\n\`\`\`\n~~~~\n${markdown(text)}\n~~~\nopenapi-generator\n~~~\n\n\`\`\`sh\ncurl`,
   ],
   ["a block of JSON", (text) => markdown(`${asJson(text)}\n`), (text) => `${asJson(text)}\n`],
   ["YAML", (text) => text],

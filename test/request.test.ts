@@ -186,6 +186,16 @@ describe("a request without an input that is JSON", () => {
     "no `input`",
   ];
 
+  it("is refused where a getter throws, whatever it throws", async () => {
+    for (const thrown of [new Error("mine"), Object.create(null), undefined]) {
+      const get = () => {
+        throw thrown;
+      };
+      const error = await refusal(Object.defineProperty({}, "input", { get, enumerable: true }));
+      expect(error).toMatchObject({ name: "InvalidRequestError", field: "input" });
+    }
+  });
+
   it.each<[unknown, string, string]>([
     ...[undefined, null, 5, "input", [], {}, { input: null }, { input: [] }].map(withoutInput),
     withoutInput({ toJSON: () => undefined }),
