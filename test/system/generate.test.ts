@@ -55,6 +55,7 @@ describe("npm run generate", () => {
     expect(await cli(["--out", out, "--docs", docs])).toEqual(wrote("openapi.yaml, voices.md"));
     expect(await read(out, "openapi.yaml")).toBe(await read(places.generated, "openapi.yaml"));
     expect(await read(docs, "voices.md")).toBe(await read(places.docs, "voices.md"));
+    expect(await scripts.contents(at)).toMatchObject({ "out/schema.ts": before["out/schema.ts"] });
   });
 
   it.concurrent("writes the page of the voices from the data that --voices names", async () => {
