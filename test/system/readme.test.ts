@@ -34,33 +34,18 @@ describe("the README's code", () => {
     expect(lines.slice(0, 11)).toContain("```ts");
   });
 
-  const videoUrl: unknown = expect.any(String);
+  const created = { method: "POST", body: { input: { video_url: expect.any(String) as unknown } } };
 
-  it.each([
-    {
-      name: "the video of its first block",
-      block: blocks[0],
-      prints: `${video}\n`,
-      received: [{ method: "POST", body: { input: { video_url: videoUrl } } }, { method: "GET" }],
-    },
-    {
-      name: "a video where no gateway is needed",
-      block: blocksOf(below("## Install"))[0],
-      prints: `processing\nsucceed\n${video}\n`,
-      received: [],
-    },
-    {
-      name: "nothing where all assertions are true",
-      block: blocksOf(below("## Testing your code"))[0],
-      prints: "",
-      received: [],
-    },
-  ])("prints $name", async ({ block = "", prints, received }) => {
+  it.each<[string, text: string, prints: string, received: object[]]>([
+    ["the video of its first block", readme, `${video}\n`, [created, { method: "GET" }]],
+    ["a video without a gateway", below("## Install"), `processing\nsucceed\n${video}\n`, []],
+    ["nothing where all assertions are true", below("## Testing your code"), "", []],
+  ])("prints %s", async (_, text, prints, received) => {
     const gateway = createFakeGateway({ polls: 1 });
     const { baseUrl, close } = await serve(gateway);
     vi.stubEnv("KLING_API_KEY", gateway.apiKey);
     vi.stubEnv("KLING_BASE_URL", baseUrl);
-    const code = Buffer.from(await bundle(block));
+    const code = Buffer.from(await bundle(blocksOf(text)[0] ?? ""));
     const run = await node(["--input-type=module"], project, code).finally(close);
     expect(run).toEqual({ exitCode: 0, stdout: prints, stderr: "" });
     expect(gateway.received).toMatchObject(received);
@@ -169,14 +154,14 @@ describe("the README's recipe", () => {
     const heading = "### In a Next.js route handler";
     type Route = Record<"POST" | "GET", (request: Request) => Promise<Response>>;
     const url = "https://site.example/api/lip-sync";
+    const asking = new Request(`${url}?task_id=task-1`);
     const post = (body: object) => new Request(url, { method: "POST", body: JSON.stringify(body) });
 
     it("loads without a key, and reads it at each call", async () => {
       vi.stubEnv("KLING_API_KEY", undefined);
       vi.stubEnv("KLING_BASE_URL", undefined);
       const { GET } = await load<Route>(heading);
-      const call = GET(new Request(`${url}?task_id=task-1`));
-      await expect(call).rejects.toHaveProperty("name", "ConfigurationError");
+      await expect(GET(asking)).rejects.toHaveProperty("name", "ConfigurationError");
     });
 
     it("creates a task and says how far it is, past every cache", async () => {
@@ -189,7 +174,7 @@ describe("the README's recipe", () => {
         input: { mode: "audio2video", audio_type: "url", ...urls },
       });
 
-      const asked = await GET(new Request(`${url}?task_id=task-1`));
+      const asked = await GET(asking);
       expect(await asked.json()).toEqual({ task_status: "succeed", url: video });
       expect(sent.map(({ cache }) => cache)).toEqual(["no-store", "no-store"]);
     });
@@ -204,14 +189,13 @@ describe("the README's recipe", () => {
   });
 
   describe("for a queue worker", () => {
-    let work: (jobs: object, job: string, request: LipSyncRequest) => Promise<string>;
-    let taskIds: Map<string, string>;
-    let claimed: Set<string>;
+    type Work = (jobs: object, job: string, request: LipSyncRequest) => Promise<string>;
+    let work: Work;
     let jobs: Record<string, (job: string, taskId: string) => Promise<unknown>>;
     beforeEach(async () => {
-      ({ work } = await load<{ work: typeof work }>("### In a queue worker"));
-      taskIds = new Map();
-      claimed = new Set();
+      ({ work } = await load<{ work: Work }>("### In a queue worker"));
+      const taskIds = new Map<string, string>();
+      const claimed = new Set<string>();
       jobs = {
         taskIdOf: (job) => Promise.resolve(taskIds.get(job)),
         claim: (job) => Promise.resolve(!claimed.has(job) && claimed.add(job)),
@@ -258,48 +242,44 @@ describe("the README's recipe", () => {
 
   type OnCallback = (...given: unknown[]) => Promise<Response>;
 
-  it.each([
-    {
-      framework: "Hono",
-      statusesOf: async (onCallback: OnCallback, body: string) => {
-        const raw = new Request("https://site.example/kling", { method: "POST", body });
-        return [(await onCallback({ req: { raw } })).status];
-      },
+  const statusesOf = {
+    Hono: async (onCallback: OnCallback, body: string) => {
+      const raw = new Request("https://site.example/kling", { method: "POST", body });
+      return [(await onCallback({ req: { raw } })).status];
     },
-    {
-      framework: "Express",
-      statusesOf: async (onCallback: OnCallback, body: string) => {
-        const statuses: number[] = [];
-        await onCallback({ body }, { sendStatus: (status: number) => statuses.push(status) });
-        return statuses;
-      },
+    Express: async (onCallback: OnCallback, body: string) => {
+      const statuses: number[] = [];
+      await onCallback({ body }, { sendStatus: (status: number) => statuses.push(status) });
+      return statuses;
     },
-  ])("for a callback in $framework asks for a task that it knows", async (row) => {
-    const log = vi.spyOn(console, "log").mockReturnValue();
-    const heading = `### A callback in ${row.framework}`;
-    type Handler = { onCallback: OnCallback; known: Set<string> };
-    const { onCallback, known } = await load<Handler>(heading);
-    const answersTo = (body: string) => row.statusesOf(onCallback, body);
+  };
 
-    const task = await createLipSyncClient(gateway).create(request);
-    const callback = JSON.stringify(task);
-    expect(await answersTo(callback)).toEqual([404]);
-    expect(await answersTo("nothing that Kling sends")).toEqual([400]);
-    expect(gateway.received).toHaveLength(1);
+  it.each(["Hono", "Express"] as const)(
+    "for a callback in %s asks for a task that it knows",
+    async (framework) => {
+      const log = vi.spyOn(console, "log").mockReturnValue();
+      type Handler = { onCallback: OnCallback; known: Set<string> };
+      const { onCallback, known } = await load<Handler>(`### A callback in ${framework}`);
+      const answersTo = (body: string) => statusesOf[framework](onCallback, body);
 
-    known.add(task.task_id);
-    expect(await answersTo(callback)).toEqual([204]);
-    expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
+      const task = await createLipSyncClient(gateway).create(request);
+      const callback = JSON.stringify(task);
+      expect(await answersTo(callback)).toEqual([404]);
+      expect(await answersTo("nothing that Kling sends")).toEqual([400]);
+      expect(gateway.received).toHaveLength(1);
 
-    gateway.answerNext(new Response(null, { status: 401 }));
-    expect(await answersTo(callback)).toEqual([500]);
-  });
+      known.add(task.task_id);
+      expect(await answersTo(callback)).toEqual([204]);
+      expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
+
+      gateway.answerNext(new Response(null, { status: 401 }));
+      expect(await answersTo(callback)).toEqual([500]);
+    },
+  );
 
   it("for a proxy hands undici's agent to undici's fetch", async () => {
     const dispatchers: unknown[] = [];
-    class EnvHttpProxyAgent {
-      readonly isProxy = true;
-    }
+    class EnvHttpProxyAgent extends Object {}
     type Recipe = { createProxiedClient: (undici: object) => LipSyncClient };
     const { createProxiedClient } = await load<Recipe>("### Through a proxy");
     const client = createProxiedClient({
@@ -418,12 +398,8 @@ function withoutCode(text: string): string {
 /** The cells of each row of each table; the first row is the head, the second has dashes. */
 function tablesOf(text: string): string[][][] {
   const tables = withoutCode(text).match(/(?:^\|.*\n)+/gm) ?? [];
-  return tables.map((table) => {
-    const rows = table.trim().split("\n");
-    return rows
-      .map((row) => row.split("|").slice(1, -1))
-      .map((row) => row.map((one) => one.trim()));
-  });
+  const cellsOf = (row: string) => row.split(/ *\| */).slice(1, -1);
+  return tables.map((table) => table.trim().split("\n").map(cellsOf));
 }
 
 /** What stands in README.md below a heading. */
