@@ -11,28 +11,15 @@ function apply(document: JsonObject, ...actions: Json[]): JsonObject {
   return applyOverlay(document, { overlay: "1.1.0", actions });
 }
 
-/** The error that a function throws. */
-function errorOf(run: () => unknown): unknown {
+/** The error about the actions that are stale. */
+function stale(document: JsonObject, ...actions: Json[]): StaleOverlayError {
   try {
-    run();
+    apply(document, ...actions);
   } catch (error) {
-    return error;
+    if (error instanceof StaleOverlayError) return error;
+    throw error;
   }
   throw new Error("nothing was thrown");
-}
-
-/** The actions that are reported as stale. */
-function stale(document: JsonObject, ...actions: Json[]): StaleOverlayError["actions"] {
-  const error = errorOf(() => apply(document, ...actions));
-  if (error instanceof StaleOverlayError) return error.actions;
-  throw error;
-}
-
-/** Why an overlay is refused; a stale one has another name. */
-function refusal(overlay: Json, document: JsonObject = {}): string {
-  const error = errorOf(() => applyOverlay(document, overlay));
-  if (error instanceof OverlayError && error.name === "OverlayError") return error.message;
-  throw error;
 }
 
 describe("the overlay itself", () => {
@@ -40,30 +27,27 @@ describe("the overlay itself", () => {
     expect(applyOverlay({ a: 1 }, { overlay, actions: [] })).toEqual({ a: 1 });
   });
 
-  const kind = "The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.";
-  const noList = "The overlay has no list of actions; write `actions: []` for none.";
-  const noTarget = "Action 2 of the overlay has no target.";
-
-  it.each([
-    ["null", kind],
-    ["'overlay: 1.1.0'", kind],
-    ["[]", kind],
-    ["{ openapi: 3.0.1, actions: [] }", kind],
-    ["{ overlay: 2.0.0, actions: [] }", kind],
-    ["{ overlay: 1.2.0, actions: [] }", kind],
-    ["{ overlay: '1.1', actions: [] }", kind],
-    ["{ overlay: 1.1, actions: [] }", kind],
-    ["{ overlay: 1.1.0 }", noList],
-    ["{ overlay: 1.1.0, actions: null }", noList],
-    ["{ overlay: 1.1.0, actions: { target: $ } }", noList],
-    ["{ overlay: 1.1.0, actions: [{ target: $, update: {} }, $.info] }", noTarget],
-    ["{ overlay: 1.1.0, actions: [{ target: $, update: {} }, { update: {} }] }", noTarget],
+  it.each<[string, ...overlays: string[]]>([
     [
-      "{ overlay: 1.1.0, actions: [{ target: $, update: {} }, { target: 1, update: {} }] }",
-      noTarget,
+      "The overlay is not an OpenAPI Overlay 1.0 or 1.1 document.",
+      ...["null", "'overlay: 1.1.0'", "[]", "{ openapi: 3.0.1, actions: [] }"],
+      ...["2.0.0", "1.2.0", "'1.1'", "1.1"].map((say) => `{ overlay: ${say}, actions: [] }`),
     ],
-  ])("is refused if it is %s", (overlay, why) => {
-    expect(refusal(object(overlay))).toBe(why);
+    [
+      "The overlay has no list of actions; write `actions: []` for none.",
+      "{ overlay: 1.1.0 }",
+      ...["null", "{ target: $ }"].map((say) => `{ overlay: 1.1.0, actions: ${say} }`),
+    ],
+    [
+      "Action 2 of the overlay has no target.",
+      ...["$.info", "{ update: {} }", "{ target: 1, update: {} }"].map(
+        (second) => `{ overlay: 1.1.0, actions: [{ target: $, update: {} }, ${second}] }`,
+      ),
+    ],
+  ])("is refused with: %s", (why, ...overlays) => {
+    for (const overlay of overlays) {
+      expect(() => applyOverlay({}, object(overlay))).toThrow(new OverlayError(why));
+    }
   });
 });
 
@@ -90,9 +74,11 @@ describe("an action", () => {
   ])("is refused with %s", (yaml, why = "") => {
     const action = object(`{ x-id: name, ${yaml} }`);
     const document = { a: {}, b: {}, list: [1], text: "x" };
-    const message = refusal({ overlay: "1.1.0", actions: [action] }, document);
-    expect(message).toContain(`Action name of the overlay (${action["target"] as string}) ${why}`);
-    expect(message).toMatch(/[^.]\.$/);
+    const refused = () => apply(document, action);
+    expect(refused).toThrow(OverlayError);
+    expect(refused).not.toThrow(StaleOverlayError);
+    expect(refused).toThrow(`Action name of the overlay (${action["target"] as string}) ${why}`);
+    expect(refused).toThrow(/[^.]\.$/);
   });
 
   it.each([
@@ -102,11 +88,7 @@ describe("an action", () => {
     ["{ l: [1, 2, 3] }", '{ target: "$.l[?@ == 2]", x-was: 2, remove: true }', "{ l: [1, 3] }"],
     ["{ l: [a, b] }", '{ target: "$.l[1]", x-was: b, update: c }', "{ l: [a, c] }"],
     ["{ l: [a, b] }", '{ target: "$.l[-1]", x-was: b, remove: true }', "{ l: [a] }"],
-    [
-      "{}",
-      "{ target: $, update: { a: {} } }, { target: $.a, update: { b: 1 } }",
-      "{ a: { b: 1 } }",
-    ],
+    ["{}", "{ target: $, update: { a: {} } }, { target: $.a, update: { b: 1 } }", "{a: { b: 1 }}"],
     ["{ a: [{ d: 1 }], g: 1 }", "{ target: $.a, x-was: [{ d: 1 }], remove: true }", "{ g: 1 }"],
     ["{ a: null, g: 1 }", "{ target: $.a, x-was: null, remove: true }", "{ g: 1 }"],
   ])("applies to %s with %s and makes it %s", (document, actions, result) => {
@@ -183,27 +165,18 @@ describe("an action is stale", () => {
     const document = "{ map: { x: 1 }, empty: {}, list: [{ name: a }], text: x, b: { x: 2 } }";
     for (const target of targets) {
       const reported = [{ id: "1", target, expected: "one place", found }];
-      expect(stale(object(document), { target, "x-was": 1, update: 2 })).toEqual(reported);
+      const error = stale(object(document), { target, "x-was": 1, update: 2 });
+      expect(error.actions).toEqual(reported);
     }
   });
 
   it.each([
     // [document at $.a, x-was and update or remove, expected, found]
-    [
-      "{ b: 0 }",
-      "x-was: { b: 1, c: 1 }, update: { b: 2 }",
-      '"b": 1, "c": 1',
-      '"b": 0, "c": nothing',
-    ],
+    ["{ b: 0 }", "x-was: {b: 1, c: 1}, update: {b: 2}", '"b": 1, "c": 1', '"b": 0, "c": nothing'],
     ["{ b: '', c: 1 }", "x-was: { b: old, c: 1 }, update: { b: T, c: 2 }", '"b": "old"', '"b": ""'],
     ["{ b: '' }", "update: { b: T }", '"b": nothing', '"b": ""'],
     ["{ b: 1 }", "x-was: { c: 1 }, update: { d: 1 }", '"c": 1', '"c": nothing'],
-    [
-      "{ b: 0, c: 1 }",
-      "x-was: { c: 0 }, update: { b: 2 }",
-      '"b": nothing, "c": 0',
-      '"b": 0, "c": 1',
-    ],
+    ["{b: 0, c: 1}", "x-was: {c: 0}, update: {b: 2}", '"b": nothing, "c": 0', '"b": 0, "c": 1'],
     ["{ b: { c: 1 } }", "x-was: { b: {} }, update: { b: { d: 1 } }", '"b": {}', '"b": {"c":1}'],
     ["{ b: [1, 2] }", "x-was: { b: [2, 1] }, update: { b: [] }", '"b": [2,1]', '"b": [1,2]'],
     ["{ '/b/{id}': 1 }", "update: { '/b/{n}': 1 }", '"/b/{n}": nothing', '"/b/{id}": 1'],
@@ -221,9 +194,8 @@ describe("an action is stale", () => {
     ["null", "update: { key: 1 }", "an object", "null"],
     ["{}", "x-was: null, update: { key: 1 }", "null", "{}"],
   ])("at %s with %s", (a, rest, expected, found) => {
-    expect(stale(object(`{ a: ${a} }`), ...list(`{ target: $.a, ${rest} }`))).toEqual([
-      { id: "1", target: "$.a", expected, found },
-    ]);
+    const { actions } = stale(object(`{ a: ${a} }`), ...list(`{ target: $.a, ${rest} }`));
+    expect(actions).toEqual([{ id: "1", target: "$.a", expected, found }]);
   });
 
   it.each([
@@ -233,7 +205,7 @@ describe("an action is stale", () => {
     ["{}", "target: $.a.b, x-was: [x], remove: true", "target: $.a, update: { b: [z] }"],
   ])("once, and not again in an action that builds on it: at %s with %s, %s", (a, one, other) => {
     const actions = list(`{ ${one} }, { ${other} }`);
-    expect(stale(object(`{ a: ${a} }`), ...actions)).toMatchObject([{ id: "1" }]);
+    expect(stale(object(`{ a: ${a} }`), ...actions).actions).toMatchObject([{ id: "1" }]);
   });
 });
 
@@ -247,7 +219,7 @@ describe("stale actions", () => {
       { target: $.gone.place, x-was: 1, remove: true },
       { x-id: 7, target: $.list, x-was: [a], remove: true }
     `);
-    const error = errorOf(() => apply(document, ...actions));
+    const error = stale(document, ...actions);
     expect(error).toBeInstanceOf(OverlayError);
     expect(error).toMatchObject({
       name: "StaleOverlayError",
@@ -298,7 +270,7 @@ describe("the arguments", () => {
       added: { deep: { list: [1, 2] } },
     });
     expect(result["map"]).not.toBe(document["map"]);
-    expect(stale(document, ...staleActions)).toHaveLength(2);
+    expect(stale(document, ...staleActions).actions).toHaveLength(2);
     expect({ document, actions, staleActions }).toEqual(before);
   });
 
