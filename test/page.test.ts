@@ -3,15 +3,9 @@ import { parse } from "yaml";
 import { decode } from "../scripts/files.js";
 import { operationsOf, parseOpenApi } from "../scripts/spec/document.js";
 import { documentIn } from "../scripts/spec/page.js";
-import {
-  asJson,
-  change,
-  indented,
-  markdown,
-  published,
-  windows,
-  withNote,
-} from "./fixtures/page.js";
+import * as pages from "./fixtures/page.js";
+
+const { asJson, indented, markdown, published, windows, withNote } = pages;
 
 /** Finds the document in a file of these bytes. */
 function find(page: string | Buffer, operation?: string) {
@@ -21,7 +15,7 @@ function find(page: string | Buffer, operation?: string) {
 /** The document with its version at the end, after a comment. */
 const moveVersion = (document: string) =>
   `# A comment\n---\n${document.replace("openapi: 3.0.1\n", "")}"openapi": 3.0.1\n`;
-const inOneLine = (document: string) => `\n${JSON.stringify(parse(document))}\n`;
+const inOneLine = (document: string) => `${JSON.stringify(parse(document))}\n`;
 
 /** What is around the document, and the text that is expected where it is not the document's own. */
 const forms: [string, (document: string) => string, ((document: string) => string)?][] = [
@@ -32,11 +26,7 @@ const forms: [string, (document: string) => string, ((document: string) => strin
   ["Markdown with a longer fence", (text) => markdown(text, ["`````yaml", "``````"])],
   ["Markdown with tildes", (text) => markdown(text, ["~~~ yaml title=`x`", "~~~~"])],
   ["a block in a list", (text) => `1. It\n\n${indented(markdown(text), "   ")}`],
-  [
-    "a block of which only the fence is indented",
-    (text) => `-\n  ~~~${inOneLine(text)}  ~~~`,
-    (text) => inOneLine(text).trimStart(),
-  ],
+  ["a block with an indented fence", (text) => `-\n  ~~~\n${inOneLine(text)}  ~~~`, inOneLine],
   ["an item of a list", (text) => `- - \`\`\`yaml\n${indented(text, "    ")}    \`\`\`\n- more\n`],
   [
     "Markdown with other blocks around the document",
@@ -49,7 +39,11 @@ const forms: [string, (document: string) => string, ((document: string) => strin
   ["YAML with Windows line ends and a mark", (text) => `\uFEFF${windows(text)}`, windows],
   ["YAML with its version at the end", moveVersion, moveVersion],
   ["JSON", asJson, asJson],
-  ["JSON in one line, with a mark", (text) => `\uFEFF${inOneLine(text)}`, inOneLine],
+  [
+    "JSON in one line, with a mark",
+    (text) => `\uFEFF\n${inOneLine(text)}`,
+    (text) => `\n${inOneLine(text)}`,
+  ],
 ];
 
 const LIP_SYNC = "POST /kling/v1/videos/lip-sync";
@@ -83,7 +77,7 @@ describe("the document of a page", () => {
 });
 
 describe("a page that cannot be used", () => {
-  const bad = change(withNote, "summary: 对口型", "summary: a: b");
+  const bad = pages.change(withNote, "summary: 对口型", "summary: a: b");
   const lines = markdown(bad).split("\n");
   const line = lines.findIndex((text) => text.includes("summary:")) + 1;
   const openBlock = markdown(withNote).slice(0, markdown(withNote).indexOf("a block without"));
