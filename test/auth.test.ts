@@ -54,13 +54,6 @@ describe("a key", () => {
     },
   );
 
-  it("may be absent until the first call, so that a build without it loads the module", async () => {
-    const { client, sent } = setUp([], { apiKey: undefined });
-    const error = await errorOf(client.get("t"), ConfigurationError);
-    expect(error.message).toContain("The API key is missing");
-    expect(sent).toEqual([]);
-  });
-
   it("is taken from KLING_API_KEY, as it is at the call", async () => {
     const { client, sent } = setUp([], { apiKey: undefined });
     vi.stubEnv("KLING_API_KEY", "from-the-environment");

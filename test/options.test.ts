@@ -55,8 +55,6 @@ describe("the base URL", () => {
 
   it("is taken from KLING_BASE_URL, as it is at the call", async () => {
     const { client, sent } = setUp([], { baseUrl: undefined });
-    const error = await errorOf(client.get("t"), ConfigurationError);
-    expect(error.message).toContain("The base URL is missing");
     vi.stubEnv("KLING_BASE_URL", "https://from.example");
     await client.get("t");
     expect(sent).toMatchObject([{ url: `https://from.example${endpoint}/t` }]);
@@ -72,9 +70,10 @@ describe("what is missing at a call", () => {
 
   it.each(calls)("is told %s with the caller's line, and nothing is sent", async (_, call) => {
     expect(Error.stackTraceLimit).toBe(10);
-    for (const name of ["apiKey", "baseUrl"]) {
+    for (const [name, missing] of Object.entries({ apiKey: "API key", baseUrl: "base URL" })) {
       const { client, sent } = setUp([], { [name]: undefined });
       const error = await errorOf(call(client), ConfigurationError);
+      expect(error.message).toContain(`The ${missing} is missing`);
       expect(error.message).toContain(name);
       expect(error.stack).toContain("options.test.ts");
       expect(error.mayHaveCreatedTask).toBe(false);
@@ -84,12 +83,8 @@ describe("what is missing at a call", () => {
 
   it.each(calls.slice(0, 2))("is told %s also where a key function has none", async (_, call) => {
     const { client } = setUp([], { apiKey: () => Promise.resolve("") });
-    const error = await errorOf(
-      (async () => {
-        await call(client);
-      })(),
-      ConfigurationError,
-    );
+    const awaited = async () => await call(client);
+    const error = await errorOf(awaited(), ConfigurationError);
     expect(error.stack).toContain("options.test.ts");
   });
 
@@ -150,11 +145,9 @@ describe("an invalid option", () => {
   it.each(Object.keys(calls))("of %s is refused, and shown; nothing is sent", async (method) => {
     for (const [name, type] of Object.entries(valid[method] ?? {})) {
       for (const [value, shown] of invalid.filter(([, shown]) => shown !== type)) {
-        const call = new Promise((resolve) => {
-          resolve(calls[method]?.({ [name]: value }));
-        });
+        const call = async () => await calls[method]?.({ [name]: value });
         const message = `The option ${name} must be ${type}, not ${shown}.`;
-        await expect(call).rejects.toThrow(new ConfigurationError(message));
+        await expect(call()).rejects.toThrow(new ConfigurationError(message));
       }
     }
     expect(sent).toEqual([]);
