@@ -86,17 +86,13 @@ describe("the copy of an error", () => {
     expect(copy?.message).toBe(redact(error.message));
   });
 
-  const throwing = () => {
-    throw new Error(key);
-  };
-
   it("tells nothing of what is hard to read or no error, and throws nothing", () => {
-    for (const thrown of [
-      Object.defineProperty(new Error("x"), "name", { get: throwing }),
-      new Proxy(new Error("x"), { get: throwing }),
-      odd({ message: Symbol(key) }),
-      ...[{ key }, key, undefined],
-    ]) {
+    const get = () => {
+      throw new Error(key);
+    };
+    const named = Object.defineProperty(new Error("x"), "name", { get });
+    const proxied = new Proxy(new Error("x"), { get });
+    for (const thrown of [named, proxied, odd({ message: Symbol(key) }), { key }, key, undefined]) {
       const copy = redactError(thrown, redact);
       expect(inspect(copy, { depth: null, showHidden: true })).not.toContain("sk-a");
     }

@@ -36,16 +36,12 @@ describe("within", () => {
   it.each([late, () => Promise.resolve("in time")])(
     "settles as %o does when the time is over, and tells the work",
     async (onTimeout) => {
-      let own: AbortSignal | undefined;
-      const work = (signal: AbortSignal) => {
-        own = signal;
-        return hang();
-      };
+      const work = vi.fn<(signal: AbortSignal) => Promise<string>>(hang);
       const ended = within({ signal: undefined, timeoutMs: 1000 }, onTimeout, work).catch(String);
       await vi.advanceTimersByTimeAsync(999);
-      expect(own?.aborted).toBe(false);
+      expect(work.mock.lastCall?.[0].aborted).toBe(false);
       await vi.advanceTimersByTimeAsync(1);
-      expect(own?.aborted).toBe(true);
+      expect(work.mock.lastCall?.[0].aborted).toBe(true);
       expect(await ended).toBe(await onTimeout().catch(String));
     },
   );
