@@ -1,21 +1,20 @@
 // CONTRIBUTING.md's recipe for a new operation, followed to the letter: it compiles, and its POST is
 // sent with all the care that create has.
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import ts from "typescript";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { generate } from "../../scripts/spec/generate.js";
 import type { LipSyncClientOptions, LipSyncTask } from "../../src/index.js";
+import { project, readProject, temporaryFolders } from "../fixtures/scripts.js";
 import submitted from "../fixtures/submitted.json" with { type: "json" };
 
 // The compiler, and what turns a document into types, are slow on a machine that is busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const project = fileURLToPath(new URL("../..", import.meta.url));
-const read = (...names: string[]) => readFile(path.join(project, ...names), "utf8");
+const newFolder = temporaryFolders();
 
 /** A second operation, as gateways publish it. */
 const OPERATION = `  /kling/v1/videos/advanced-lip-sync:
@@ -41,13 +40,10 @@ const OPERATION = `  /kling/v1/videos/advanced-lip-sync:
 const USAGE = `import { createLipSyncClient, type LipSyncTask } from "./src/index.js";
 
 const client = createLipSyncClient();
-const face = { face_id: "0", audio_id: "1" };
-export const task: Promise<LipSyncTask> = client.createAdvanced({
-  session_id: "1",
-  face_choose: [face],
-});
+const faces = { face_choose: [{ face_id: "0", audio_id: "1" }] };
+export const task: Promise<LipSyncTask> = client.createAdvanced({ session_id: "1", ...faces });
 // @ts-expect-error: session_id is missing
-void client.createAdvanced({ face_choose: [face] });
+void client.createAdvanced(faces);
 // @ts-expect-error: a number is not a face
 void client.createAdvanced({ session_id: "1", face_choose: [1] });
 `;
@@ -55,12 +51,14 @@ void client.createAdvanced({ session_id: "1", face_choose: [1] });
 let folder = "";
 let recipe: string[] = [];
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(os.tmpdir(), "operation-"));
-  const published = await read("spec", "lip-sync.yaml");
+  folder = await newFolder();
+  const published = await readProject("spec", "lip-sync.yaml");
   const page = published.replace("\ncomponents:\n", `\n${OPERATION}components:\n`);
-  const overlay = { file: "overlay.yaml", text: await read("spec", "overlay.yaml") };
+  const overlay = { file: "overlay.yaml", text: await readProject("spec", "overlay.yaml") };
   const files = await generate({ file: "page.yaml", text: page }, overlay);
-  const [, section = ""] = (await read("CONTRIBUTING.md")).split("\n## Adding an operation\n");
+  const [, section = ""] = (await readProject("CONTRIBUTING.md")).split(
+    "\n## Adding an operation\n",
+  );
   const blocks = section.split("\n## ")[0]?.matchAll(/```ts\n([^]+?)```\n/g) ?? [];
   recipe = Array.from(blocks, ([, block = ""]) => block);
   const [request = "", declaration = "", method = ""] = recipe;
@@ -79,9 +77,6 @@ beforeAll(async () => {
     [/(?<=^ {2}return \{\n)/m, method],
   );
 });
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
 afterEach(() => {
   vi.unstubAllGlobals();
 });
@@ -98,15 +93,13 @@ async function edit(file: string, ...insertions: [place: RegExp, text: string][]
 }
 
 describe("an operation that is new in the document", () => {
-  it("gets its method by the ten lines of CONTRIBUTING.md, which compile", async () => {
+  it("gets its method by the ten lines of CONTRIBUTING.md, which compile", () => {
     const lines = recipe.join("").split("\n");
     expect(recipe).toHaveLength(3);
     expect(lines.filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(10);
 
-    const { compilerOptions } = ts.parseConfigFileTextToJson("", await read("tsconfig.json"))
-      .config as { compilerOptions: object };
-    const settings = { ...compilerOptions, types: [] };
-    const { options } = ts.convertCompilerOptionsFromJson(settings, folder);
+    const config = { extends: "./tsconfig.json", compilerOptions: { types: [] }, files: [] };
+    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, project);
     const program = ts.createProgram([path.join(folder, "usage.ts")], options);
     const said = ts.getPreEmitDiagnostics(program).map(({ messageText }) => messageText);
     expect(said).toEqual([]);
@@ -132,10 +125,10 @@ describe("an operation that is new in the document", () => {
   });
 
   it.each([
-    ["a 5xx", () => new Response("", { status: 503 })],
-    ["a connection that breaks", () => new TypeError("fetch failed")],
+    ["a 5xx", new Response("", { status: 503 })],
+    ["a connection that breaks", new TypeError("fetch failed")],
   ])("is not repeated after %s, and says that a task may exist", async (_, step) => {
-    const { init, createAdvanced } = await clientWith(step(), Response.json(submitted));
+    const { init, createAdvanced } = await clientWith(step, Response.json(submitted));
     await expect(createAdvanced(body)).rejects.toMatchObject({ mayHaveCreatedTask: true });
     expect(init).toHaveLength(1);
   });
@@ -148,11 +141,9 @@ async function clientWith(...steps: (Response | Error)[]) {
   const outfile = path.join(folder, "client.js");
   const entryPoints = [path.join(folder, "src", "index.ts")];
   await build({ entryPoints, outfile, bundle: true, format: "esm", logLevel: "silent" });
-  const { createLipSyncClient } = (await import(pathToFileURL(outfile).href)) as {
-    createLipSyncClient: (options: LipSyncClientOptions) => {
-      createAdvanced: (body: object) => Promise<LipSyncTask>;
-    };
-  };
+  type Client = { createAdvanced: (body: object) => Promise<LipSyncTask> };
+  type Library = { createLipSyncClient: (options: LipSyncClientOptions) => Client };
+  const { createLipSyncClient } = (await import(pathToFileURL(outfile).href)) as Library;
   const init: RequestInit[] = [];
   const { createAdvanced } = createLipSyncClient({
     apiKey: "key",
