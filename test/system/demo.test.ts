@@ -55,15 +55,10 @@ describe.concurrent("as a process of its own, the demo", () => {
       "",
     ]);
     expect(exitCode).toBe(0);
-    const input = {
-      video_url: "https://files.example/face.mp4",
-      mode: "text2video",
-      text: "你好",
-      voice_id: "genshin_vindi2",
-      voice_language: "zh",
-    };
+    const video = { video_url: "https://files.example/face.mp4", mode: "text2video" };
+    const speech = { text: "你好", voice_id: "genshin_vindi2", voice_language: "zh" };
     expect(gateway.received).toEqual([
-      { method: "POST", path: endpoint, body: { input } },
+      { method: "POST", path: endpoint, body: { input: { ...video, ...speech } } },
       { method: "GET", path: `${endpoint}/task-1`, body: undefined },
     ]);
   });
@@ -130,9 +125,8 @@ describe("with flags, the demo", () => {
     expect(output).toContain(`Waiting for task old-1 at ${host}; this is not billed.\n`);
     expect(output).toContain(`Video: ${task.task_result.videos[0]?.url ?? "none"}\n`);
     expect(exitCode).toBe(0);
-    expect(gateway.received).toEqual([
-      { method: "GET", path: `${endpoint}/old-1`, body: undefined },
-    ]);
+    const get = { method: "GET", path: `${endpoint}/old-1`, body: undefined };
+    expect(gateway.received).toEqual([get]);
   });
 
   const failing = { polls: 1, failWith: "no face\n\u001B[2Jfound" };
@@ -190,16 +184,12 @@ describe("explain", () => {
   test("says after a timeout how to resume, and why the last poll failed", () => {
     const late = "Task task-1 was not done after 5 ms (status: unknown); it goes on.";
     const resume = "To wait for it again, unbilled: npm run demo -- --task-id task-1";
-    const explained = [undefined, new Error("no network")].map((cause) =>
-      explain(new TaskTimeoutError("task-1", 5, undefined, cause), {
-        host: "gateway.example",
-        taskId: "task-1",
-      }),
-    );
-    expect(explained).toEqual([
-      `${late}\n${resume}`,
-      `${late} The last poll failed: no network\n${resume}`,
-    ]);
+    const about = { host: "gateway.example", taskId: "task-1" };
+    const explained = (cause?: Error) =>
+      explain(new TaskTimeoutError("task-1", 5, undefined, cause), about);
+    expect(explained()).toBe(`${late}\n${resume}`);
+    const why = "The last poll failed: no network";
+    expect(explained(new Error("no network"))).toBe(`${late} ${why}\n${resume}`);
   });
 
   test("makes no promise where it does not know whether a task was created", () => {

@@ -33,18 +33,14 @@ describe("the documentation comment", () => {
     const documented = [...published, ...options, ...callables];
     const some = ["ApiKey", "FakeGatewayOptions.polls", "RequestOptions.signal"];
     const methods = ["LipSyncClient.create", "FakeGateway.answerNext"];
-    expect(documented.map(({ name }) => name)).toEqual(
-      expect.arrayContaining([...some, ...methods]),
-    );
+    const names = documented.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining([...some, ...methods]));
     expect(documented.filter(({ doc }) => doc === "").map(({ name }) => name)).toEqual([]);
   });
 
-  it.each(options.filter(isNumber))(
-    "of the number $name says its default, which is the code's",
-    ({ name, doc }) => {
-      expect(defaultIn(doc)).toBe(defaultsInCode[name] ?? "the client's");
-    },
-  );
+  it.each(options.filter(isNumber))("of $name says the default of the code", ({ name, doc }) => {
+    expect(defaultIn(doc)).toBe(defaultsInCode[name] ?? "the client's");
+  });
 
   it("says that creating a task is billed", () => {
     expect(callables.find(({ name }) => name === "LipSyncClient.create")?.doc).toContain("billed");
@@ -57,9 +53,8 @@ describe("the documentation comment", () => {
       const classes = texts.map((text) => /^(\w+) - \S/.exec(text)?.[1] ?? "no reason");
       return [name, classes.sort()] as const;
     });
-    expect(Object.fromEntries(tagged.filter(([, classes]) => classes.length > 0))).toEqual(
-      errorsOf,
-    );
+    const throwing = tagged.filter(([, classes]) => classes.length > 0);
+    expect(Object.fromEntries(throwing)).toEqual(errorsOf);
   });
 
   it("has a @throws for each error of the library somewhere", () => {

@@ -25,9 +25,8 @@ async function heapBytes(): Promise<number> {
 /** How many timers, sockets and other handles are open. */
 function handles(): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const name of process.getActiveResourcesInfo()) {
+  for (const name of process.getActiveResourcesInfo())
     counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
   return counts;
 }
 
@@ -43,11 +42,8 @@ const headers = new Headers();
 
 /** What the client needs of a Response; a real one costs more than all the rest of a call. */
 function answer(envelope: object): Response {
-  const chunks = [new TextEncoder().encode(JSON.stringify(envelope))];
-  const read = () => {
-    const value = chunks.pop();
-    return Promise.resolve({ value, done: value === undefined });
-  };
+  const values = [new TextEncoder().encode(JSON.stringify(envelope))].values();
+  const read = () => Promise.resolve(values.next());
   const body = { getReader: () => ({ read, cancel: () => Promise.resolve() }) };
   return { status: 200, headers, body } as unknown as Response;
 }
@@ -66,11 +62,9 @@ function setUp() {
       return Promise.resolve(requests % 5 === 0 ? Response.json(envelope) : answer(envelope));
     },
   });
+  const videos = [{ id: "v", url: "https://gateway.invalid/video.mp4", duration: "5" }];
   /** Ends every task. */
-  const finish = () => {
-    const url = "https://gateway.invalid/video.mp4";
-    end = { task_status: "succeed", task_result: { videos: [{ id: "v", url, duration: "5" }] } };
-  };
+  const finish = () => (end = { task_status: "succeed", task_result: { videos } });
   return { ...client, finish, requests: () => requests };
 }
 
@@ -124,8 +118,8 @@ test("ends 10,000 waits at once when their one signal aborts", async () => {
   const controller = new AbortController();
   const { signal } = controller;
   const before = handles();
-  const waits = ids.map((id) => gateway.wait(id, { signal, intervalMs: HOUR, timeoutMs: HOUR }));
-  const ends = Promise.allSettled(waits);
+  const options = { signal, intervalMs: HOUR, timeoutMs: HOUR };
+  const ends = Promise.allSettled(ids.map((id) => gateway.wait(id, options)));
   await asleep(gateway);
   expect(getEventListeners(signal, "abort")).toHaveLength(1);
 
@@ -142,10 +136,9 @@ test("ends 10,000 waits at once when their one signal aborts", async () => {
 test("leaves the heap where it was after 100,000 calls", async () => {
   const gateway = setUp();
   const { signal } = new AbortController();
+  const get = (id: string) => gateway.get(id, { signal });
   const calls = async (times: number) => {
-    for (let n = 0; n < times; n += 100) {
-      await Promise.all(ids.slice(0, 100).map((id) => gateway.get(id, { signal })));
-    }
+    for (let n = 0; n < times; n += 100) await Promise.all(ids.slice(0, 100).map(get));
   };
   await calls(5000);
   const before = handles();

@@ -15,8 +15,7 @@ const newFolder = temporaryFolders();
 /** The types of a document, without any correction. */
 async function typesOf(text: string, file = "page.yaml"): Promise<string> {
   const overlay = { file: "overlay.yaml", text: "{ overlay: 1.1.0, actions: [] }" };
-  const files = await generate({ file, text }, overlay);
-  return files.get("schema.ts") ?? "";
+  return (await generate({ file, text }, overlay)).get("schema.ts") ?? "";
 }
 
 interface Fixture {
@@ -34,7 +33,7 @@ const fixture = parse(await readProject("test", "fixtures", "documents.yaml")) a
   operation: JsonObject;
   documents: Fixture[];
 };
-const { info, components, operation } = fixture;
+const { info, components, operation, documents } = fixture;
 
 /** A document of one operation that sends this schema and responds with it. */
 function page(schema: Json, openapi = "3.0.1"): JsonObject {
@@ -61,8 +60,8 @@ const oddNames: Fixture = {
   document: { ...page({ type: "object", required, properties }), components: {} },
 };
 
-const refused = fixture.documents.filter((one) => one.refused !== undefined);
-const converted = [oddNames, ...fixture.documents.filter((one) => one.refused === undefined)];
+const refused = documents.filter((one) => one.refused !== undefined);
+const converted = [oddNames, ...documents.filter((one) => one.refused === undefined)];
 
 describe("generate, with an empty overlay", () => {
   it("makes types that compile from every document", async () => {
@@ -77,8 +76,8 @@ describe("generate, with an empty overlay", () => {
 
   it("loses no property, however it is named", async () => {
     const types = await typesOf(textOf(oddNames));
-    const sentAndReceived = types.match(/^ +[^\n]+: string;$/gm);
-    expect(sentAndReceived).toHaveLength(2 * ODD_NAMES.length);
+    // Each is sent and received.
+    expect(types.match(/^ +[^\n]+: string;$/gm)).toHaveLength(2 * ODD_NAMES.length);
   });
 
   it.each(refused)("refuses a document with $name and says why in one line", async (one) => {
