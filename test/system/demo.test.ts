@@ -112,9 +112,8 @@ describe("with flags, the demo", () => {
     const voice = ["--voice-id", "7", "--voice-language", "ja"];
     await called(["--video-id", "video-7", "--video-url", "", ...TEXT, ...voice], env);
     const speech = { text: "你好", voice_id: "7", voice_language: "ja" };
-    expect(gateway.received[0]?.body).toEqual({
-      input: { video_id: "video-7", mode: "text2video", ...speech },
-    });
+    const input = { video_id: "video-7", mode: "text2video", ...speech };
+    expect(gateway.received[0]?.body).toEqual({ input });
   });
 
   test("waits for a task that exists and creates none", async () => {
@@ -215,9 +214,8 @@ async function called(args: string[], env: NodeJS.ProcessEnv = {}) {
   const log = vi.spyOn(console, "log").mockReturnValue();
   const error = vi.spyOn(console, "error").mockReturnValue();
   const exitCode = await demo(args, env);
-  const errors = error.mock.calls.map(([line]) => `${String(line)}\n`).join("");
-  const lines = log.mock.calls.map(([line]) => `${String(line)}\n`).join("");
-  return { output: lines + errors, errors, exitCode };
+  const printed = (spy: typeof log) => spy.mock.calls.map((line) => `${line.join(" ")}\n`).join("");
+  return { output: printed(log) + printed(error), errors: printed(error), exitCode };
 }
 
 /** Runs the demo in a process of its own. */

@@ -12,14 +12,7 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const { asJson, change, markdown, overlay, published, windows, withNote } = pages;
 const { sha256 } = scripts;
-const provenance = `# The page
-
-retrieved: 2026-01-31
-
-sha256: ${sha256(published)}
-
-More words.
-`;
+const provenance = `retrieved: 2026-01-31\n\nsha256: ${sha256(published)}\n\nMore words.\n`;
 const other = published.replaceAll("/lip-sync:", "/other:");
 const retitled = change(withNote, "title: ''", "title: 对口型");
 
@@ -40,11 +33,6 @@ async function copy(): Promise<string> {
   const folder = await newFolder();
   await cp(original, folder, { recursive: true });
   return folder;
-}
-
-async function texts(folder: string): Promise<Record<string, string>> {
-  const files = Object.entries(await scripts.contents(folder));
-  return Object.fromEntries(files.map(([name, { text }]) => [name, text]));
 }
 
 const read = (...names: string[]) => readFile(path.join(...names), "utf8");
@@ -146,12 +134,8 @@ describe("an import", () => {
 });
 
 describe("an import that was killed between its writes", () => {
-  let done: Record<string, string> = {};
-  beforeAll(async () => {
-    const folder = await copy();
-    await take(markdown(withNote), folder);
-    done = await texts(folder);
-  });
+  const texts = async (folder: string) =>
+    new Map(Object.entries(await scripts.contents(folder)).map(([name, { text }]) => [name, text]));
 
   it.each([
     [["generated/openapi.yaml"]],
@@ -159,13 +143,13 @@ describe("an import that was killed between its writes", () => {
     [["spec/lip-sync.yaml"]],
     [["spec/lip-sync.yaml", "spec/README.md"]],
   ])("is finished by the next one if only %j were written", async (written) => {
-    const folder = await copy();
-    for (const name of written)
-      await writeFile(path.join(folder, name), done[name] ?? "", "latin1");
+    const [done, folder] = [await copy(), await copy()];
+    await take(markdown(withNote), done);
+    for (const name of written) await cp(path.join(done, name), path.join(folder, name));
     const { report, problem } = await take(markdown(withNote), folder);
     expect(problem).toBeUndefined();
     expect(report).toContain("Wrote ");
-    expect(await texts(folder)).toEqual(done);
+    expect(await texts(folder)).toEqual(await texts(done));
   });
 });
 
