@@ -47,12 +47,9 @@ describe("within", () => {
   );
 
   it("has no limit with 2^31 ms or more", async () => {
-    let finish: (value: string) => void = () => undefined;
-    const work = () => new Promise<string>((resolve) => (finish = resolve));
     for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, Infinity]) {
-      const ended = within({ signal: undefined, timeoutMs }, late, work);
+      const ended = within({ signal: undefined, timeoutMs }, late, () => Promise.resolve("done"));
       expect(vi.getTimerCount()).toBe(timeoutMs < 2 ** 31 ? 1 : 0);
-      finish("done");
       await expect(ended).resolves.toBe("done");
     }
   });
@@ -103,29 +100,20 @@ describe("onAbort", () => {
     const controller = new AbortController();
     const { signal } = controller;
     const calls: string[] = [];
-    const stopOnly = onAbort(signal, () => calls.push("only"));
+    const add = (name: string) =>
+      onAbort(signal, (reason) => calls.push(`${name} ${String(reason)}`));
+    const stopOnly = add("only");
     stopOnly();
-    const stopFirst = onAbort(signal, () => calls.push("first"));
+    add("first");
     stopOnly();
-    onAbort(signal, (reason) => calls.push(`second ${String(reason)}`));
-    const stopThird = onAbort(signal, (reason) => calls.push(`third ${String(reason)}`));
-    stopFirst();
-    stopFirst();
+    const stopSecond = add("second");
+    const stopThird = add("third");
+    stopSecond();
+    stopSecond();
     controller.abort("now");
     controller.abort("again");
     stopThird();
-    expect(calls).toEqual(["second now", "third now"]);
+    expect(calls).toEqual(["first now", "third now"]);
     expect(listeners(signal)).toBe(0);
-  });
-
-  it("keeps a new callback where the last old one is stopped twice", () => {
-    const controller = new AbortController();
-    const called = vi.fn();
-    const stop = onAbort(controller.signal, () => undefined);
-    stop();
-    onAbort(controller.signal, called);
-    stop();
-    controller.abort("now");
-    expect(called).toHaveBeenCalledExactlyOnceWith("now");
   });
 });
