@@ -132,7 +132,6 @@ function largeDocument(count: number): string {
   return stringify(document, { aliasDuplicateObjects: false });
 }
 
-/** What the compiler says about some files. */
 function mistakesIn(files: string[]): string[] {
   const options = { strict: true, noEmit: true, types: [], lib: ["lib.es2022.d.ts"] };
   const program = ts.createProgram(files, { ...options, skipLibCheck: true });
