@@ -11,7 +11,6 @@ function apply(document: JsonObject, ...actions: Json[]): JsonObject {
   return applyOverlay(document, { overlay: "1.1.0", actions });
 }
 
-/** The error about the actions that are stale. */
 function stale(document: JsonObject, ...actions: Json[]): StaleOverlayError {
   try {
     apply(document, ...actions);

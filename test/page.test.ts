@@ -7,10 +7,8 @@ import * as pages from "./fixtures/page.js";
 
 const { asJson, indented, markdown, published, windows, withNote } = pages;
 
-/** Finds the document in a file of these bytes. */
-function find(page: string | Buffer, operation?: string) {
-  return documentIn(decode("page.md", Buffer.from(page)), operation);
-}
+const find = (page: string | Buffer, operation?: string) =>
+  documentIn(decode("page.md", Buffer.from(page)), operation);
 
 /** The document with its version at the end, after a comment. */
 const moveVersion = (document: string) =>
@@ -78,13 +76,13 @@ describe("the document of a page", () => {
 
 describe("a page that cannot be used", () => {
   const bad = pages.change(withNote, "summary: 对口型", "summary: a: b");
-  const lines = markdown(bad).split("\n");
-  const line = lines.findIndex((text) => text.includes("summary:")) + 1;
+  const line =
+    markdown(bad)
+      .split(/summary:.*/)[0]
+      ?.split("\n").length ?? 0;
   const openBlock = markdown(withNote).slice(0, markdown(withNote).indexOf("a block without"));
-  const aliases = Array.from(
-    { length: 30 },
-    (_, n) => `a${n + 1}: &a${n + 1} [${`*a${n}, `.repeat(9)}]\n`,
-  ).join("");
+  const aliasesOf = (n: number) => `a${n + 1}: &a${n + 1} [${`*a${n}, `.repeat(9)}]\n`;
+  const aliases = Array.from({ length: 30 }, (_, n) => aliasesOf(n)).join("");
 
   const noDocument =
     "page.md contains no OpenAPI document, neither in a fenced block nor as a whole.";

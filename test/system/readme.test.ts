@@ -78,11 +78,11 @@ describe("what the compiler says", () => {
   });
 
   it("is what the README quotes where a block shows a compile error", () => {
-    const said = blocks.flatMap((block, index) => {
-      const lines = block.split("\n");
-      const found = diagnosticsOf(fileOf(index, "spoken"));
-      return found.map(({ line, text }) => ({ text, above: lines[line - 1] ?? "" }));
-    });
+    const said = blocks.flatMap((block, index) =>
+      diagnosticsOf(fileOf(index, "spoken")).map(({ line, text }) => {
+        return { text, above: block.split("\n")[line - 1] ?? "" };
+      }),
+    );
     expect(said.length).toBeGreaterThanOrEqual(4);
     for (const { text, above } of said) {
       expect(text).toContain(above.replace("// @ts-expect-error ", ""));
@@ -326,9 +326,9 @@ describe("the README's recipe", () => {
 });
 
 describe.each([
-  { name: "README.md", text: readme, other: "README.zh-CN.md" },
-  { name: "README.zh-CN.md", text: chinese, other: "README.md" },
-])("the links of $name", ({ text, other }) => {
+  ["README.md", readme, "README.zh-CN.md"],
+  ["README.zh-CN.md", chinese, "README.md"],
+])("the links of %s", (_, text, other) => {
   const headings = [...withoutCode(text).matchAll(/^(##+) (.+)$/gm)];
 
   it("lead to headings that exist", () => {
@@ -386,7 +386,6 @@ function factsOf(text: string) {
   };
 }
 
-/** The TypeScript blocks of a text. */
 function blocksOf(text: string): string[] {
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, block = ""]) => block);
 }
@@ -431,14 +430,9 @@ function diagnosticsOf(name: string): { line: number; text: string }[] {
 
 /** A block and the library as one program. */
 async function bundle(block: string): Promise<string> {
-  const { outputFiles } = await build({
-    stdin: { contents: block, resolveDir: project, loader: "ts" },
-    alias: entries,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    write: false,
-  });
+  const stdin = { contents: block, resolveDir: project, loader: "ts" } as const;
+  const options = { alias: entries, bundle: true, platform: "node", format: "esm" } as const;
+  const { outputFiles } = await build({ stdin, ...options, write: false });
   return outputFiles[0]?.text ?? "";
 }
 
