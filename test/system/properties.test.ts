@@ -54,6 +54,10 @@ const notJson = fc.oneof(
   fc.date({ noInvalidDate: true }),
 );
 
+/** Asserts that a rule holds for so many values. */
+const holdsFor = <T>(numRuns: number, values: fc.Arbitrary<T>, rule: (value: T) => Promise<void>) =>
+  fc.assert(fc.asyncProperty(values, rule), { numRuns });
+
 /** What a value is on the wire; `undefined` where it is left out. */
 function onTheWire(value: unknown): unknown {
   if (typeof value === "bigint") return value;
@@ -65,45 +69,39 @@ test("sends a create exactly if one of the two videos is given", async () => {
   const usual = fc.oneof(of(missing), absent, words, words, notString);
   const field = fc.oneof({ weight: 20, arbitrary: usual }, { weight: 1, arbitrary: notJson });
   let sent = 0;
-  await fc.assert(
-    fc.asyncProperty(field, field, async (video_id, video_url) => {
-      const gateway = createFakeGateway();
-      const mode = { mode: "text2video", text: "你好", voice_id: "v", voice_language: "zh" };
-      const videos = Object.entries({ video_id, video_url });
-      const given = videos.filter(([, video]) => video !== missing);
-      const input = { ...mode, ...Object.fromEntries(given) };
-      const request = { input, callback_url: "https://caller.invalid" };
-      const before = { ...request, input: { ...input } };
+  await holdsFor(2000, fc.tuple(field, field), async ([video_id, video_url]) => {
+    const gateway = createFakeGateway();
+    const mode = { mode: "text2video", text: "你好", voice_id: "v", voice_language: "zh" };
+    const videos = Object.entries({ video_id, video_url });
+    const given = videos.filter(([, video]) => video !== missing);
+    const input = { ...mode, ...Object.fromEntries(given) };
+    const request = { input, callback_url: "https://caller.invalid" };
+    const before = { ...request, input: { ...input } };
 
-      const client = library.createLipSyncClient(gateway);
-      const created = client.create(request as unknown as LipSyncRequest);
-      const isSent = await created.then(
-        () => true,
-        () => false,
-      );
+    const client = library.createLipSyncClient(gateway);
+    const created = client.create(request as unknown as LipSyncRequest);
+    const isSent = await created.then(Boolean, () => false);
 
-      expect(request).toStrictEqual(before);
-      const wire = given.map(([name, value]) => [name, onTheWire(value)] as const);
-      const present = wire.filter(
-        ([, value]) => value != null && (typeof value !== "string" || hasText(value)),
-      );
-      const isValid = present.length === 1 && hasText(present[0]?.[1]);
-      // What JSON changes may be refused as well, whatever it becomes.
-      const isChanged = given.some(([, value], n) => value != null && wire[n]?.[1] !== value);
-      if (isValid && (isSent || !isChanged)) {
-        sent++;
-        await created;
-        const body = { ...request, input: { ...mode, ...Object.fromEntries(present) } };
-        expect(gateway.received.map(({ body }) => body)).toStrictEqual([body]);
-        return;
-      }
-      const error = await errorOf(created, library.InvalidRequestError);
-      expect(error.mayHaveCreatedTask).toBe(false);
-      expect(error.field).toMatch(/^input(?:\.video_(?:id|url))?$/);
-      expect(gateway.received).toEqual([]);
-    }),
-    { numRuns: 2000 },
-  );
+    expect(request).toStrictEqual(before);
+    const wire = given.map(([name, value]) => [name, onTheWire(value)] as const);
+    const present = wire.filter(
+      ([, value]) => value != null && (typeof value !== "string" || hasText(value)),
+    );
+    const isValid = present.length === 1 && hasText(present[0]?.[1]);
+    // What JSON changes may be refused as well, whatever it becomes.
+    const isChanged = given.some(([, value], n) => value != null && wire[n]?.[1] !== value);
+    if (isValid && (isSent || !isChanged)) {
+      sent++;
+      await created;
+      const body = { ...request, input: { ...mode, ...Object.fromEntries(present) } };
+      expect(gateway.received.map(({ body }) => body)).toStrictEqual([body]);
+      return;
+    }
+    const error = await errorOf(created, library.InvalidRequestError);
+    expect(error.mayHaveCreatedTask).toBe(false);
+    expect(error.field).toMatch(/^input(?:\.video_(?:id|url))?$/);
+    expect(gateway.received).toEqual([]);
+  });
   expect(sent).toBeGreaterThan(100);
 });
 
@@ -114,15 +112,12 @@ test("refuses whatever is not a request, and sends nothing", async () => {
     fc.record({ input: fc.anything() }),
     fc.record({ input: fc.record({ video_id: words, mode }, { requiredKeys: [] }) }),
   );
-  await fc.assert(
-    fc.asyncProperty(value, async (value) => {
-      const fetch = vi.fn<Fetch>();
-      const created = clientOf({ fetch }).create(value as LipSyncRequest);
-      await errorOf(created, library.InvalidRequestError);
-      expect(fetch).not.toHaveBeenCalled();
-    }),
-    { numRuns: 1000 },
-  );
+  await holdsFor(1000, value, async (value) => {
+    const fetch = vi.fn<Fetch>();
+    const created = clientOf({ fetch }).create(value as LipSyncRequest);
+    await errorOf(created, library.InvalidRequestError);
+    expect(fetch).not.toHaveBeenCalled();
+  });
 });
 
 const status = fc.oneof(
@@ -173,64 +168,57 @@ function codeOf(code: unknown): number | string | undefined {
 
 test("resolves with a task exactly if the response is one, and else does as the table says", async () => {
   let tasks = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      ...([of("create", "get"), status, responseText, headers, fc.nat({ max: 3 })] as const),
-      async (method, status, text, headers, maxRetries) => {
-        const isBare = [204, 205, 304].includes(status);
-        const sent = isBare ? "" : await new Response(text).text();
-        let requests = 0;
-        const fetch = () => {
-          requests++;
-          // A pause of none, so that a retry takes no time.
-          const init = { status, headers: { ...headers, "retry-after": "0" } };
-          return Promise.resolve(new Response(isBare ? null : text, init));
-        };
-        const client = clientOf({ fetch, maxRetries });
-        const call = method === "create" ? client.create(request) : client.get("task");
-        await Promise.allSettled([call]);
+  const responses = fc.tuple(status, responseText, headers);
+  const calls = fc.tuple(of("create", "get"), fc.nat({ max: 3 }), responses);
+  await holdsFor(4000, calls, async ([method, maxRetries, [status, text, headers]]) => {
+    const isBare = [204, 205, 304].includes(status);
+    const sent = isBare ? "" : await new Response(text).text();
+    let requests = 0;
+    const fetch = () => {
+      requests++;
+      // A pause of none, so that a retry takes no time.
+      const init = { status, headers: { ...headers, "retry-after": "0" } };
+      return Promise.resolve(new Response(isBare ? null : text, init));
+    };
+    const client = clientOf({ fetch, maxRetries });
+    const call = method === "create" ? client.create(request) : client.get("task");
+    await Promise.allSettled([call]);
 
-        const parsed = parse(sent);
-        const { code, data, error: inner } = isObject(parsed) ? parsed : {};
-        const hasTask = looksLikeTask(data);
-        if (status < 300 && codeOf(code) === 0 && hasTask) {
-          tasks++;
-          expect(await call).toStrictEqual(data);
-          return;
-        }
-        const error = await errorOf(call, library.ApiError);
-        const own = codeOf(code);
-        const said = own ?? (isObject(inner) ? codeOf(inner["code"]) : undefined);
-        expect(error).toMatchObject({ status, body: sent, code: said });
-        expect(error.message).not.toBe("");
-        const codeIn = own === undefined ? "error" : "envelope";
-        const decision = decide({ status, code: said, codeIn, hasTask });
-        expect(error.mayHaveCreatedTask).toBe(method === "create" && decision.mayHaveCreatedTask);
-        const isRepeated = method === "create" ? decision.repeatsCreate : decision.repeatsGet;
-        expect(requests).toBe(isRepeated ? 1 + maxRetries : 1);
-      },
-    ),
-    { numRuns: 4000 },
-  );
+    const parsed = parse(sent);
+    const { code, data, error: inner } = isObject(parsed) ? parsed : {};
+    const hasTask = looksLikeTask(data);
+    if (status < 300 && codeOf(code) === 0 && hasTask) {
+      tasks++;
+      expect(await call).toStrictEqual(data);
+      return;
+    }
+    const error = await errorOf(call, library.ApiError);
+    const own = codeOf(code);
+    const said = own ?? (isObject(inner) ? codeOf(inner["code"]) : undefined);
+    expect(error).toMatchObject({ status, body: sent, code: said });
+    expect(error.message).not.toBe("");
+    const codeIn = own === undefined ? "error" : "envelope";
+    const decision = decide({ status, code: said, codeIn, hasTask });
+    expect(error.mayHaveCreatedTask).toBe(method === "create" && decision.mayHaveCreatedTask);
+    const isRepeated = method === "create" ? decision.repeatsCreate : decision.repeatsGet;
+    expect(requests).toBe(isRepeated ? 1 + maxRetries : 1);
+  });
   expect(tasks).toBeGreaterThan(40);
 });
 
 test("rejects with an ApiError or a ConnectionError, whatever fetch does", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.anything(), fc.boolean(), fc.boolean(), async (value, rejects, throws) => {
-      const fetch = (() => {
-        if (!rejects) return Promise.resolve(value);
-        if (throws && value instanceof Error) throw value;
-        return Promise.reject(value);
-      }) as Fetch;
-      const error = await errorOf(clientOf({ fetch }).create(request));
-      expect(error instanceof library.ConnectionError || error instanceof library.ApiError).toBe(
-        true,
-      );
-      expect(error.mayHaveCreatedTask).toBe(true);
-    }),
-    { numRuns: 500 },
-  );
+  const { ApiError, ConnectionError } = library;
+  const ends = fc.tuple(fc.anything(), fc.boolean(), fc.boolean());
+  await holdsFor(500, ends, async ([value, rejects, throws]) => {
+    const fetch = (() => {
+      if (!rejects) return Promise.resolve(value);
+      if (throws && value instanceof Error) throw value;
+      return Promise.reject(value);
+    }) as Fetch;
+    const error = await errorOf(clientOf({ fetch }).create(request));
+    expect(error instanceof ConnectionError || error instanceof ApiError).toBe(true);
+    expect(error.mayHaveCreatedTask).toBe(true);
+  });
 });
 
 test("takes a callback's body for a task exactly if it is one", () => {
@@ -243,18 +231,16 @@ test("takes a callback's body for a task exactly if it is one", () => {
     anyText,
   );
   let tasks = 0;
-  fc.assert(
-    fc.property(body, (value) => {
-      const parsed = typeof value === "string" ? parse(value) : value;
-      if (!looksLikeTask(parsed)) {
-        expect(() => library.parseTaskCallback(value)).toThrow(library.InvalidRequestError);
-        return;
-      }
-      tasks++;
-      expect(library.parseTaskCallback(value)).toStrictEqual(parsed);
-    }),
-    { numRuns: 4000 },
-  );
+  const rule = (value: unknown) => {
+    const parsed = typeof value === "string" ? parse(value) : value;
+    if (!looksLikeTask(parsed)) {
+      expect(() => library.parseTaskCallback(value)).toThrow(library.InvalidRequestError);
+      return;
+    }
+    tasks++;
+    expect(library.parseTaskCallback(value)).toStrictEqual(parsed);
+  };
+  fc.assert(fc.property(body, rule), { numRuns: 4000 });
   expect(tasks).toBeGreaterThan(40);
 });
 
@@ -267,29 +253,26 @@ test("asks for exactly the task whose id is given, or refuses the id", async () 
     of(".", "..", "%2e%2e", "a/../b", "../create", "\ud800", "a\udc00", "？", "…"),
     fc.oneof(notString, notJson, of(undefined, null)),
   );
-  await fc.assert(
-    fc.asyncProperty(id, async (taskId) => {
-      const text = typeof taskId === "string" ? taskId : "";
-      // Dots between blanks would be a segment of their own; that they are refused, too, does no harm.
-      if (/\p{Surrogate}/u.test(text) || ["", ".", ".."].includes(text.trim())) {
-        for (const method of ["get", "wait"] as const) {
-          const fetch = vi.fn<Fetch>();
-          const call = clientOf({ fetch })[method](taskId as string);
-          const error = await errorOf(call, library.InvalidRequestError);
-          expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
-          expect(fetch).not.toHaveBeenCalled();
-        }
-        return;
+  await holdsFor(4000, id, async (taskId) => {
+    const text = typeof taskId === "string" ? taskId : "";
+    // Dots between blanks would be a segment of their own; that they are refused, too, does no harm.
+    if (/\p{Surrogate}/u.test(text) || ["", ".", ".."].includes(text.trim())) {
+      for (const method of ["get", "wait"] as const) {
+        const fetch = vi.fn<Fetch>();
+        const call = clientOf({ fetch })[method](taskId as string);
+        const error = await errorOf(call, library.InvalidRequestError);
+        expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
+        expect(fetch).not.toHaveBeenCalled();
       }
-      const { url } = await sendWith(taskId);
-      const { origin, pathname, search, hash } = new URL(url);
-      expect({ origin, search, hash }).toEqual({ origin: baseUrl, search: "", hash: "" });
-      const segments = pathname.split("/");
-      expect(segments.slice(0, -1).join("/")).toBe(endpoint);
-      expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(taskId);
-    }),
-    { numRuns: 4000 },
-  );
+      return;
+    }
+    const { url } = await sendWith(taskId);
+    const { origin, pathname, search, hash } = new URL(url);
+    expect({ origin, search, hash }).toEqual({ origin: baseUrl, search: "", hash: "" });
+    const segments = pathname.split("/");
+    expect(segments.slice(0, -1).join("/")).toBe(endpoint);
+    expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(taskId);
+  });
 });
 
 /** Sends one request and gives its URL and its Authorization header. */
@@ -316,17 +299,14 @@ test("sends exactly the API key, or refuses it without telling it", async () => 
   const special = of("{{YOUR_API_KEY}}", "{{ KEY }}", "", "é-key-é-key");
   const key = fc.oneof(fc.stringMatching(/^[!-~]{0,60}$/), anyText, special);
   const parts = fc.tuple(space, scheme, key, space).map((parts) => parts.join(""));
-  await fc.assert(
-    fc.asyncProperty(parts, fc.boolean(), async (given, isFunction) => {
-      const options = { apiKey: isFunction ? () => given : given };
-      const trimmed = given.trim();
-      const bare = /^bearer(?:\s|$)/i.test(trimmed) ? trimmed.slice(6).trim() : trimmed;
-      const isPlaceholder = bare.startsWith("{{") && bare.endsWith("}}") && bare.length >= 4;
-      if (!/^[!-~]+$/.test(bare) || isPlaceholder) return expectRefusal(options, bare);
-      expect(await sendWith("task", options)).toMatchObject({ authorization: `Bearer ${bare}` });
-    }),
-    { numRuns: 4000 },
-  );
+  await holdsFor(4000, fc.tuple(parts, fc.boolean()), async ([given, isFunction]) => {
+    const options = { apiKey: isFunction ? () => given : given };
+    const trimmed = given.trim();
+    const bare = /^bearer(?:\s|$)/i.test(trimmed) ? trimmed.slice(6).trim() : trimmed;
+    const isPlaceholder = bare.startsWith("{{") && bare.endsWith("}}") && bare.length >= 4;
+    if (!/^[!-~]+$/.test(bare) || isPlaceholder) return expectRefusal(options, bare);
+    expect(await sendWith("task", options)).toMatchObject({ authorization: `Bearer ${bare}` });
+  });
 });
 
 test("adds the path to exactly the base URL's origin and path, or refuses it", async () => {
@@ -340,19 +320,16 @@ test("adds the path to exactly the base URL's origin and path, or refuses it", a
   );
   const user = of("", "", "", `user:${apiKey}@`, `${apiKey}@`, "@");
   const url = fc.tuple(scheme, user, host, path).map((parts) => parts.join(""));
-  await fc.assert(
-    fc.asyncProperty(fc.oneof({ weight: 5, arbitrary: url }, anyText), async (given) => {
-      const isUrl = URL.canParse(given) && /^\s*https?:\/\//i.test(given);
-      const base = isUrl ? new URL(given) : undefined;
-      const rest = base && base.username + base.password + base.search + base.hash;
-      const last = base?.pathname.split("/").filter(Boolean).at(-1)?.toLowerCase() ?? "";
-      if (!base || rest || ["v1", "kling", "videos", "lip-sync"].includes(last)) {
-        return expectRefusal({ baseUrl: given }, apiKey);
-      }
-      const before = base.origin + base.pathname.replace(/\/+$/, "");
-      const { url } = await sendWith("task", { baseUrl: given });
-      expect(url).toBe(`${before}${endpoint}/task`);
-    }),
-    { numRuns: 4000 },
-  );
+  await holdsFor(4000, fc.oneof({ weight: 5, arbitrary: url }, anyText), async (given) => {
+    const isUrl = URL.canParse(given) && /^\s*https?:\/\//i.test(given);
+    const base = isUrl ? new URL(given) : undefined;
+    const rest = base && base.username + base.password + base.search + base.hash;
+    const last = base?.pathname.split("/").filter(Boolean).at(-1)?.toLowerCase() ?? "";
+    if (!base || rest || ["v1", "kling", "videos", "lip-sync"].includes(last)) {
+      return expectRefusal({ baseUrl: given }, apiKey);
+    }
+    const before = base.origin + base.pathname.replace(/\/+$/, "");
+    const { url } = await sendWith("task", { baseUrl: given });
+    expect(url).toBe(`${before}${endpoint}/task`);
+  });
 });
