@@ -1,13 +1,11 @@
 // Compiled, not run: what must compile with every supported TypeScript, and what must not. What the
 // compiler prints is in mistakes.ts.
-import {
-  ApiError,
-  createLipSyncClient,
-  type LipSyncRequest,
-  type LipSyncTask,
-  parseTaskCallback,
-  type SucceededLipSyncTask,
-  type VideoSource,
+import { ApiError, createLipSyncClient, parseTaskCallback } from "kling-lip-sync";
+import type {
+  LipSyncRequest,
+  LipSyncTask,
+  SucceededLipSyncTask,
+  VideoSource,
 } from "kling-lip-sync";
 import { createFakeGateway, type FakeGateway } from "kling-lip-sync/testing";
 

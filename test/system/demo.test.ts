@@ -20,9 +20,7 @@ const FLAGS = [...VIDEO, ...TEXT, ...VOICE];
 const NOTHING = { KLING_BASE_URL: undefined, KLING_API_KEY: undefined };
 const servers: { close: () => void }[] = [];
 
-afterEach(() => {
-  vi.restoreAllMocks();
-});
+afterEach(() => vi.restoreAllMocks());
 afterAll(() => {
   for (const { close } of servers) close();
 });

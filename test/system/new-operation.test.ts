@@ -77,9 +77,7 @@ beforeAll(async () => {
     [/(?<=^ {2}return \{\n)/m, method],
   );
 });
-afterEach(() => {
-  vi.unstubAllGlobals();
-});
+afterEach(() => vi.unstubAllGlobals());
 
 /** Inserts each text at its one place in a file of the copied source. */
 async function edit(file: string, ...insertions: [place: RegExp, text: string][]): Promise<void> {
