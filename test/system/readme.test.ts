@@ -170,22 +170,20 @@ describe("the README's recipe", () => {
       const created = await POST(post(urls));
       expect(created.status).toBe(202);
       expect(await created.json()).toEqual({ task_id: "task-1" });
-      expect(gateway.received[0]?.body).toEqual({
-        input: { mode: "audio2video", audio_type: "url", ...urls },
-      });
+      const input = { mode: "audio2video", audio_type: "url", ...urls };
+      expect(gateway.received[0]?.body).toEqual({ input });
 
       const asked = await GET(asking);
       expect(await asked.json()).toEqual({ task_status: "succeed", url: video });
       expect(sent.map(({ cache }) => cache)).toEqual(["no-store", "no-store"]);
     });
 
-    it.each([{}, { video_url: "https://a.example" }, { audio_url: "https://a.example" }])(
-      "sends nothing for a request without both URLs: %j",
-      async (body) => {
-        const { POST } = await load<Route>(heading);
-        expect([(await POST(post(body))).status, sent]).toEqual([400, []]);
-      },
-    );
+    const incomplete = [{}, { video_url: "https://a.example" }, { audio_url: "https://a.example" }];
+
+    it.each(incomplete)("sends nothing for a request without both URLs: %j", async (body) => {
+      const { POST } = await load<Route>(heading);
+      expect([(await POST(post(body))).status, sent]).toEqual([400, []]);
+    });
   });
 
   describe("for a queue worker", () => {
@@ -254,28 +252,27 @@ describe("the README's recipe", () => {
     },
   };
 
-  it.each(["Hono", "Express"] as const)(
-    "for a callback in %s asks for a task that it knows",
-    async (framework) => {
-      const log = vi.spyOn(console, "log").mockReturnValue();
-      type Handler = { onCallback: OnCallback; known: Set<string> };
-      const { onCallback, known } = await load<Handler>(`### A callback in ${framework}`);
-      const answersTo = (body: string) => statusesOf[framework](onCallback, body);
+  const frameworks = ["Hono", "Express"] as const;
 
-      const task = await createLipSyncClient(gateway).create(request);
-      const callback = JSON.stringify(task);
-      expect(await answersTo(callback)).toEqual([404]);
-      expect(await answersTo("nothing that Kling sends")).toEqual([400]);
-      expect(gateway.received).toHaveLength(1);
+  it.each(frameworks)("for a callback in %s asks for a task that it knows", async (framework) => {
+    const log = vi.spyOn(console, "log").mockReturnValue();
+    type Handler = { onCallback: OnCallback; known: Set<string> };
+    const { onCallback, known } = await load<Handler>(`### A callback in ${framework}`);
+    const answersTo = (body: string) => statusesOf[framework](onCallback, body);
 
-      known.add(task.task_id);
-      expect(await answersTo(callback)).toEqual([204]);
-      expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
+    const task = await createLipSyncClient(gateway).create(request);
+    const callback = JSON.stringify(task);
+    expect(await answersTo(callback)).toEqual([404]);
+    expect(await answersTo("nothing that Kling sends")).toEqual([400]);
+    expect(gateway.received).toHaveLength(1);
 
-      gateway.answerNext(new Response(null, { status: 401 }));
-      expect(await answersTo(callback)).toEqual([500]);
-    },
-  );
+    known.add(task.task_id);
+    expect(await answersTo(callback)).toEqual([204]);
+    expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
+
+    gateway.answerNext(new Response(null, { status: 401 }));
+    expect(await answersTo(callback)).toEqual([500]);
+  });
 
   it("for a proxy hands undici's agent to undici's fetch", async () => {
     const dispatchers: unknown[] = [];
