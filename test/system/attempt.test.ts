@@ -161,27 +161,24 @@ describe.each(calls)("an abort of %s", (_, call) => {
   });
 
   // An unhandled rejection would fail the test run.
-  it.each(["comes", "fails"])(
-    "while the key is asked for sends nothing, also if it %s later",
-    async (end) => {
-      const place = server.place(answers);
-      const fetch = vi.fn(globalThis.fetch);
-      for (const reason of reasons) {
-        const key = defer<string>();
-        const askForKey = vi.fn(() => key.promise);
-        const started = start(call, clientAt(place.baseUrl, { apiKey: askForKey, fetch }));
-        await turns();
-        expect(askForKey).toHaveBeenCalledOnce();
-        await abort(started, reason);
-        if (end === "comes") key.resolve(apiKey);
-        else key.reject(new Error("no key"));
-        await exchange();
-      }
-      expect(place.received).toEqual([]);
-      // A fetch may not look at its signal, so it must not be called either.
-      expect(fetch).not.toHaveBeenCalled();
-    },
-  );
+  it.each(["comes", "fails"])("before the key %s sends nothing", async (end) => {
+    const place = server.place(answers);
+    const fetch = vi.fn(globalThis.fetch);
+    for (const reason of reasons) {
+      const key = defer<string>();
+      const askForKey = vi.fn(() => key.promise);
+      const started = start(call, clientAt(place.baseUrl, { apiKey: askForKey, fetch }));
+      await turns();
+      expect(askForKey).toHaveBeenCalledOnce();
+      await abort(started, reason);
+      if (end === "comes") key.resolve(apiKey);
+      else key.reject(new Error("no key"));
+      await exchange();
+    }
+    expect(place.received).toEqual([]);
+    // A fetch may not look at its signal, so it must not be called either.
+    expect(fetch).not.toHaveBeenCalled();
+  });
 
   it("by the key function or by fetch has one outcome and leaves no listener", async () => {
     for (const by of ["apiKey", "fetch"]) {
