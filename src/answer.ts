@@ -6,7 +6,7 @@ import { parseJson, property, textOf } from "./json.js";
 import type { WrittenRequest } from "./operations.js";
 import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
-import { isTask, type LipSyncTask } from "./task.js";
+import { asTask, type LipSyncTask } from "./task.js";
 
 /** How much is kept of a body that is too large. */
 const KEPT_CHARACTERS = 60 * 1024;
@@ -15,59 +15,79 @@ const LONGEST_KEY = 4096;
 /** How much of a gateway's text goes into a message. */
 const LONGEST_REASON = 300;
 
+const IS_BASE_URL_RIGHT = "is baseUrl the gateway's origin?";
+
 /** The task in the response; throws an ApiError if there is none. */
 export function toTask(request: WrittenRequest, answer: Answer, redact: Redact): LipSyncTask {
-  const json = answer.isTooLarge ? undefined : parseJson(answer.text);
+  const task = taskIn(answer);
+  if (task && redact(answer.text) === answer.text) return task;
+  const clean = redactAnswer(answer, redact);
+  if (!task) throw apiError(request, clean, redact);
+  // The id and the status stay as they are, or it would be another task.
+  const { task_id, task_status } = task;
+  return { ...task, ...taskIn(clean), task_id, task_status };
+}
+
+/** The task in Kling's envelope, or in new-api's, which holds what Kling answered. */
+function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
+  if (!isSuccess(status) || isTooLarge) return undefined;
+  const json = parseJson(text);
   const data = property(json, "data");
-  const isGood = isSuccess(answer.status) && codeOf(json) === 0;
-  if (isGood && isTask(data)) return redactTask(data, answer.text, redact);
-  throw apiError(request, answer, json, redact);
+  const code = codeOf(json);
+  if (code === 0) return asTask(data);
+  const held = code === "success" ? property(data, "data") : undefined;
+  return asTask(held) ?? asTask(property(held, "data"));
 }
 
-/** The task without the key; its id and its status stay as they are. */
-function redactTask(task: LipSyncTask, text: string, redact: Redact): LipSyncTask {
-  if (redact(text) === text) return task;
-  const clean = (_: string, value: unknown) => (typeof value === "string" ? redact(value) : value);
-  const copy = JSON.parse(JSON.stringify(task), clean) as LipSyncTask;
-  return { ...copy, task_id: task.task_id, task_status: task.task_status };
-}
-
-function apiError(request: WrittenRequest, answer: Answer, json: unknown, redact: Redact) {
-  const { method } = request.init;
-  const { status, text, isTooLarge } = answer;
-  const headers = new Headers();
-  for (const [name, value] of answer.headers.entries()) headers.append(redact(name), redact(value));
-  const redacted = redact(text);
+/** The response without the key: an error is made of this one alone. */
+function redactAnswer(answer: Answer, redact: Redact): Answer {
+  const headers = [...answer.headers].map((header) => header.map(redact) as [string, string]);
+  const all = redact(answer.text);
   // The read limit may have cut a key in two at the end.
-  const body = isTooLarge ? redacted.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : redacted;
-  const found = codeOf(json) ?? codeOf(property(json, "error"));
-  const code = typeof found === "string" ? redact(found) : found;
-  const id = textOf(property(json, "request_id")) ?? headers.get("x-request-id") ?? "";
-  const requestId = textOf(redact(id));
+  const text = answer.isTooLarge ? all.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : all;
+  return { ...answer, headers: new Headers(headers), text };
+}
 
-  let message = redact(`${method} ${request.path} answered ${status}`);
+function apiError(request: WrittenRequest, answer: Answer, redact: Redact): ApiError {
+  const { status, headers, text: body } = answer;
+  const isPost = request.method === "POST";
+  const json = parseJson(body);
+  const code = codeOf(json) ?? codeOf(property(json, "error"));
+  const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
+  const taskId = taskIdIn(json, request.body);
+
+  let message = `${request.method} ${request.path} answered ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
-  if (requestId !== undefined) message += `, request id ${oneLine(requestId)}`;
-  message += `: ${oneLine(redact(reasonOf(answer, json))) || "the response is empty."}`;
+  if (requestId) message += `, request id ${oneLine(requestId)}`;
+  message += `: ${oneLine(reasonOf(answer, json)) || "the response is empty."}`;
+  if (isPost && taskId)
+    message += ` It names task ${oneLine(taskId)}: get it before you create again.`;
 
-  // A refusal with a task in it is not certain, and neither is a code in a gateway's own envelope.
-  const isCertain = isRefused(status, codeOf(json)) && !isTask(property(json, "data"));
-  const mayHaveCreatedTask = method === "POST" && !isCertain;
-  return new ApiError(message, { status, code, requestId, headers, body, mayHaveCreatedTask });
+  // A refusal that names a task is not certain, and neither is a code in a gateway's own envelope.
+  const isCertain = !taskId && isRefused(status, codeOf(json));
+  const mayHaveCreatedTask = isPost && !isCertain;
+  const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
+  return new ApiError(redact(message), details);
+}
+
+/** The id of a task in a response: at the top, in `data`, or in a list there; not the one sent. */
+function taskIdIn(json: unknown, sent = ""): string | undefined {
+  const parent = property(property(parseJson(sent), "input"), "task_id");
+  const places = [json, property(json, "data")].flat();
+  const ids = places.map((place) => property(place, "task_id"));
+  // A larger number would not be the id that was sent.
+  const texts = ids.map((id) => textOf(Number.isSafeInteger(id) ? String(id) : id));
+  return texts.find((id) => id !== undefined && id !== parent);
 }
 
 /** Why the response is not a task: what is odd about it, or else what the gateway wrote. */
 function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown): string {
   if (REDIRECTS.includes(status)) {
-    const place = headers.get("location") ?? "a place that is not named";
-    return `it redirects to ${place}, which is not followed; if the gateway is there, change baseUrl.`;
+    return `it redirects to ${headers.get("location") ?? "another place"}; ${IS_BASE_URL_RIGHT}`;
   }
   if (isTooLarge) return "the response is larger than 1 MiB.";
-  const isWebPage = status === 404 && text.startsWith("<");
-  if (json === undefined && (isSuccess(status) || isWebPage)) {
-    const type = headers.get("content-type") ?? "no content type";
-    return `the response is not JSON (${type}); does baseUrl name the gateway's origin?`;
-  }
+  const isWrongPlace = isSuccess(status) || status === 404;
+  if (json === undefined && isWrongPlace) return `the response is not JSON; ${IS_BASE_URL_RIGHT}`;
   if (isSuccess(status) && codeOf(json) === 0) return "the response holds no task.";
   const error = property(json, "error");
   const said = textOf(property(json, "message")) ?? textOf(property(error, "message"));
@@ -79,7 +99,7 @@ function codeOf(envelope: unknown): number | string | undefined {
   const code = property(envelope, "code");
   if (typeof code === "number") return code;
   const word = textOf(code);
-  return word !== undefined && /^\d+$/.test(word) ? Number(word) : word;
+  return /^\d+$/.test(word ?? "") ? Number(word) : word;
 }
 
 function oneLine(text: string): string {

@@ -21,8 +21,7 @@ export function attempt(
   { apiKey, baseUrl, fetch, redactorOf }: Connection,
   limits: Limits,
 ): Promise<LipSyncTask> {
-  const { path, init } = request;
-  const { method, headers, body } = init;
+  const { method, path, headers, body } = request;
   let mayHaveCreatedTask = false;
 
   const onTimeout = () => {
@@ -54,7 +53,7 @@ export function attempt(
     } catch (error) {
       if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
       const said = errorChain(error).map(({ message, name }) => message || name);
-      const reason = said.join(": ") || "fetch failed with a value that is not an error";
+      const reason = said.join(": ") || "unknown reason";
       const message = redact(`${method} ${path} got no complete response: ${reason}`);
       throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
     }

@@ -1,6 +1,5 @@
 // Reads a response within bounds.
 import { property } from "./json.js";
-import { onAbort } from "./time.js";
 
 const LARGEST_BODY_BYTES = 1024 * 1024;
 
@@ -9,29 +8,26 @@ export type Answer = Pick<Response, "status" | "headers"> & { text: string; isTo
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
 export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
-  const headersOf = property(response, "headers");
-  const isResponse = ["get", "entries"].every((name) => property(headersOf, name) !== undefined);
-  if (!isResponse) throw new TypeError("fetch returned a value that is not a Response");
+  const isResponse = property(property(response, "headers"), "get") !== undefined;
+  if (!isResponse) throw new TypeError("fetch returned no Response");
   const { status, headers, body } = response;
-  const answer = { status, headers, text: "", isTooLarge: false };
+  // A copy, because a fetch of somebody's own may have headers of another kind.
+  const answer = { status, headers: new Headers(headers), text: "", isTooLarge: false };
   const reader = body?.getReader();
   if (!reader) return answer;
   const cancel = () => void reader.cancel().catch(() => undefined);
-  const stopListening = onAbort(signal, cancel);
+  // The signal is that of this attempt alone, so nobody has to stop listening.
+  signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();
   const decoder = new TextDecoder();
   let bytes = 0;
-  try {
-    while (!answer.isTooLarge) {
-      const { done, value } = await reader.read();
-      answer.text += decoder.decode(value, { stream: !done });
-      if (done) return answer;
-      bytes += value.byteLength;
-      answer.isTooLarge = bytes > LARGEST_BODY_BYTES;
-    }
-    cancel();
-    return answer;
-  } finally {
-    stopListening();
+  while (!answer.isTooLarge) {
+    const { done, value } = await reader.read();
+    answer.text += decoder.decode(value, { stream: !done });
+    if (done) return answer;
+    bytes += value.byteLength;
+    answer.isTooLarge = bytes > LARGEST_BODY_BYTES;
   }
+  cancel();
+  return answer;
 }

@@ -1,7 +1,7 @@
 // What Kling posts to a callback_url.
 import { InvalidRequestError } from "./errors.js";
 import { parseJson } from "./json.js";
-import { isTask, type LipSyncTask } from "./task.js";
+import { asTask, type LipSyncTask } from "./task.js";
 
 /**
  * Reads the body that Kling posts to a `callback_url`: the bare task, once for every change of
@@ -14,10 +14,7 @@ import { isTask, type LipSyncTask } from "./task.js";
  * @throws InvalidRequestError - the body is not JSON or does not hold a task
  */
 export function parseTaskCallback(body: unknown): LipSyncTask {
-  const parsed = typeof body === "string" ? parseJson(body) : body;
-  if (isTask(parsed)) return parsed;
-  throw new InvalidRequestError(
-    "The callback body is not a task: it is not JSON with a task_id and a task_status.",
-    "body",
-  );
+  const task = asTask(typeof body === "string" ? parseJson(body) : body);
+  if (task) return task;
+  throw new InvalidRequestError("The callback body is not a task in JSON.", "body");
 }

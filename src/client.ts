@@ -98,8 +98,8 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   if (apiKey !== undefined) checkApiKey(apiKey);
   if (baseUrl !== undefined) checkBaseUrl(baseUrl);
   if (fetch !== undefined) checkFunction("fetch", fetch);
-  const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 60_000);
-  const maxRetries = checkNumber("maxRetries", options.maxRetries, 2);
+  const timeoutMs = checkNumber("timeoutMs", 60_000, options.timeoutMs);
+  const maxRetries = checkNumber("maxRetries", 2, options.maxRetries);
   const redactorOf = createRedactorCache();
 
   /** Throws before anything asynchronous, so that the error's stack has the caller's line. */
@@ -117,12 +117,12 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     checkSignal(options.signal);
     const limits = {
       signal: options.signal,
-      timeoutMs: checkNumber("timeoutMs", options.timeoutMs, timeoutMs),
-      maxRetries: checkNumber("maxRetries", options.maxRetries, maxRetries),
+      timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
+      maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
     };
     // Written once, so that every attempt sends the same bytes.
     const request = await write();
-    const isBilled = request.init.method === "POST";
+    const isBilled = request.method === "POST";
     // With `await`, here and below, an error that comes later has the caller's line, too.
     return await retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }

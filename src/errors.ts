@@ -36,7 +36,7 @@ export class InvalidRequestError extends LipSyncError {
   }
 }
 
-type Kept = "status" | "code" | "requestId" | "headers" | "body";
+type Kept = "status" | "code" | "requestId" | "headers" | "body" | "taskId";
 
 /**
  * A complete response that is not a task: not 2xx, a `code` other than 0, not JSON, no task in it,
@@ -45,20 +45,24 @@ type Kept = "status" | "code" | "requestId" | "headers" | "body";
 export class ApiError extends LipSyncError {
   override readonly name = "ApiError";
   /** The HTTP status; 0 for a redirect that the runtime hides, as browsers do. */
-  readonly status!: number;
+  declare readonly status: number;
   /** Kling's code as a number (also if it came as a numeric string), or the gateway's own word. */
-  readonly code: number | string | undefined;
+  declare readonly code: number | string | undefined;
   /** The `request_id` in the body, or else the `x-request-id` header: gateways ask for it. */
-  readonly requestId: string | undefined;
+  declare readonly requestId: string | undefined;
   /** The response headers. */
-  readonly headers!: Headers;
+  declare readonly headers: Headers;
   /** The response body as text; of a body that is too large, the first 60 KiB. */
-  readonly body!: string;
+  declare readonly body: string;
+  /**
+   * The id of a task that the response names although it is not that task. `get` it before you call
+   * `create` again; `mayHaveCreatedTask` is true then.
+   */
+  declare readonly taskId: string | undefined;
 
   constructor(message: string, details: Pick<ApiError, Kept> & { mayHaveCreatedTask?: boolean }) {
-    const { mayHaveCreatedTask = false, ...kept } = details;
-    super(message, { mayHaveCreatedTask });
-    Object.assign(this, kept);
+    super(message, details);
+    Object.assign(this, details);
   }
 }
 
@@ -74,8 +78,7 @@ export class TaskFailedError extends LipSyncError {
   readonly task: LipSyncTask;
 
   constructor(task: LipSyncTask) {
-    const reason = textOf(task.task_status_msg);
-    super(reason ?? `Task ${task.task_id} failed; the gateway gave no reason.`);
+    super(textOf(task.task_status_msg) ?? `Task ${task.task_id} failed.`);
     this.task = task;
   }
 }

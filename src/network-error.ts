@@ -2,14 +2,23 @@
 // in another window the classes are of another realm: errors are known by their shape, and each
 // runtime has a line of its own.
 
-/** What an error says; what is not a string is empty. */
+/** What an error says, and its causes; what is not a string is empty. */
 interface ErrorText extends Record<"name" | "message" | "stack" | "code" | "syscall", string> {
-  isAggregate: boolean;
-  /** Its cause, or the errors that it stands for. */
   causes: unknown[];
 }
 
 const LONGEST_CHAIN = 5;
+
+const CODES = [
+  // Node's undici: no connection within its own limit.
+  "UND_ERR_CONNECT_TIMEOUT",
+  // Bun; the second one before 1.2.
+  "ECONNREFUSED",
+  "ConnectionRefused",
+  // A fetch of somebody's own that keeps only the code.
+  "ENOTFOUND",
+  "EAI_AGAIN",
+];
 
 /** What an error and its causes say, the outermost first; empty for a value that is no error. */
 export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): ErrorText[] {
@@ -22,19 +31,16 @@ export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): Err
 export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN): boolean {
   const said = read(error);
   if (said === undefined || longest === 0) return false;
-  const { code, syscall, message, isAggregate, causes } = said;
+  const { code, syscall, message, causes } = said;
   // Node: the failed system call comes before anything is sent.
   if (syscall === "connect" || syscall === "getaddrinfo") return true;
-  // Node's undici: no connection within its own limit.
-  if (code === "UND_ERR_CONNECT_TIMEOUT") return true;
   // Node's undici: a port that fetch refuses (https://fetch.spec.whatwg.org/#port-blocking).
   if (message === "bad port") return true;
-  // Bun, with the second code before 1.2, and a fetch of somebody's own that keeps only the code.
-  if (["ECONNREFUSED", "ConnectionRefused", "ENOTFOUND", "EAI_AGAIN"].includes(code)) return true;
+  if (CODES.includes(code)) return true;
   // Deno says it in words only.
   if (message.includes("client error (Connect)")) return true;
   // Another code says what else happened. Node's error for all addresses of a host has one of theirs.
-  if (code !== "" && !isAggregate) return false;
+  if (code !== "" && causes.length === 1) return false;
   return causes.every((cause) => neverConnected(cause, longest - 1));
 }
 
@@ -43,15 +49,9 @@ function read(error: unknown): ErrorText | undefined {
   try {
     const { name, message, stack, code, syscall, cause, errors } = error as Record<string, unknown>;
     if (typeof message !== "string") return undefined;
-    const texts = {
-      name: text(name),
-      message,
-      stack: text(stack),
-      code: text(code),
-      syscall: text(syscall),
-    };
-    const isAggregate = Array.isArray(errors) && errors.length > 0;
-    return { ...texts, isAggregate, causes: isAggregate ? errors : [cause] };
+    const causes = Array.isArray(errors) && errors.length > 0 ? errors : [cause];
+    const texts = { name: text(name), stack: text(stack), code: text(code) };
+    return { ...texts, message, syscall: text(syscall), causes };
   } catch {
     // It is null, or a getter threw.
     return undefined;

@@ -6,40 +6,32 @@ import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
 import { LIP_SYNC_PATH, type RequestBody } from "./wire.js";
 
-type WrittenInit = { method: "GET" | "POST"; headers: Headers; body: string | undefined };
+/** A request as openapi-fetch wrote it, without the base URL and the key. */
+export interface WrittenRequest {
+  path: string;
+  method: "GET" | "POST";
+  headers: Headers;
+  body: string | undefined;
+}
 
 /**
- * A request as openapi-fetch wrote it, without the base URL and the key. openapi-fetch constructs
- * it in place of a `Request` and passes it to `fetch`, which is `writer.fetch` below and hands it
- * back. As a response with status 204 it has no body to read, and no `content-length` to look at.
+ * What openapi-fetch constructs in place of a `Request`. It passes it to `fetch`, which hands it back
+ * as the response: with status 204 there is nothing to read of it.
  */
-export class WrittenRequest {
-  readonly status = 204;
-  /** Of the response; those of the request are in `init`. */
-  readonly headers: Map<string, string> = new Map();
-  readonly path: string;
-  readonly init: WrittenInit;
-
-  constructor(path: string, init: WrittenInit) {
-    this.path = path;
-    this.init = init;
-  }
+function write(path: string, { method, headers, body }: WrittenRequest) {
+  return { status: 204, path, method, headers, body };
 }
 
 const writer = /* @__PURE__ */ createClient<paths>({
-  Request: WrittenRequest as unknown as typeof Request,
+  Request: write as unknown as typeof Request,
   fetch: (written) => Promise.resolve(written as unknown as Response),
 });
 
-async function written(writing: Promise<{ response: unknown }>): Promise<WrittenRequest> {
-  return (await writing).response as WrittenRequest;
-}
+const written = async (writing: Promise<{ response: unknown }>): Promise<WrittenRequest> =>
+  (await writing).response as WrittenRequest;
 
-export function createTask(body: RequestBody): Promise<WrittenRequest> {
-  return written(writer.POST(LIP_SYNC_PATH, { body }));
-}
+export const createTask = (body: RequestBody): Promise<WrittenRequest> =>
+  written(writer.POST(LIP_SYNC_PATH, { body }));
 
-export function getTask(taskId: string): Promise<WrittenRequest> {
-  const params = { path: { task_id: taskId } };
-  return written(writer.GET(`${LIP_SYNC_PATH}/{task_id}`, { params }));
-}
+export const getTask = (task_id: string): Promise<WrittenRequest> =>
+  written(writer.GET(`${LIP_SYNC_PATH}/{task_id}`, { params: { path: { task_id } } }));

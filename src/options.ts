@@ -9,46 +9,35 @@ export const environmentVariable = (name: string): unknown =>
 /** The gateway's origin, and a path in front of Kling's if there is one, without the last slash. */
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
-    new ConfigurationError(
-      `The base URL ${why}. Give the gateway's origin, such as https://gateway.example, as the ` +
-        "option baseUrl or as KLING_BASE_URL.",
-    );
+    new ConfigurationError(`The base URL ${why}. Pass it as baseUrl or set KLING_BASE_URL.`);
   if (given === undefined || given === null) throw invalid("is missing");
-  const text = typeof given === "string" ? given.trim() : "";
-  const isHttp = /^https?:\/\//i.test(text) && URL.canParse(text);
-  if (!isHttp) throw invalid("is not an absolute http(s) URL");
-  const { origin, pathname, username, password, search, hash } = new URL(text);
-  if (username || password) throw invalid("holds credentials");
-  if (search) throw invalid("has a query");
-  if (hash) throw invalid("has a fragment");
-  const path = pathname.replace(/\/+$/, "");
+  const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
+  const isPlain = /^https?:\/\/[^?#@]+$/i.test(url) && URL.canParse(url);
+  if (!isPlain) throw invalid("is not an http(s) URL, or has @, ? or #");
   // The habit from OpenAI clients, or the whole URL of the endpoint.
-  const extra = /\/(?:v1|kling|videos|lip-sync)$/i.exec(path)?.[0];
-  if (extra) throw invalid(`ends in ${extra}, and the path /kling/v1/… is added to it`);
-  return origin + path;
+  const extra = /\/\/.+(\/(?:v1|kling|videos|lip-sync))$/i.exec(url)?.[1];
+  if (extra) throw invalid(`ends in ${extra}, which is added to it`);
+  return url;
 }
 
 /** Returns the function, or throws if it is none. */
-export function checkFunction<Value>(name: string, value: Value): Value {
-  if (typeof value === "function") return value;
-  throw invalidOption(name, "a function", value);
-}
+export const checkFunction = <Value>(name: string, value: Value): Value =>
+  check(name, value, typeof value === "function", "a function");
 
 /** A time or a number of times; `undefined` stands for the default. */
-export function checkNumber(name: string, value: number | undefined, byDefault: number): number {
-  if (value === undefined) return byDefault;
-  if (typeof value === "number" && value >= 0) return value;
-  throw invalidOption(name, "a number of at least 0", value);
-}
+export const checkNumber = (name: string, byDefault: number, value: number = byDefault): number =>
+  check(name, value, typeof value === "number" && value >= 0, "a number >= 0");
 
 /** Any realm's signal, known by its shape. */
 export function checkSignal(signal: unknown): void {
-  const isSignal = typeof property(signal, "addEventListener") === "function";
-  if (signal !== undefined && !isSignal) throw invalidOption("signal", "an AbortSignal", signal);
+  const isSignal = property(signal, "addEventListener") !== undefined;
+  check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
 }
 
-const invalidOption = (name: string, valid: string, value: unknown) =>
-  new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
+function check<Value>(name: string, value: Value, isValid: boolean, valid: string): Value {
+  if (isValid) return value;
+  throw new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
+}
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -1,9 +1,7 @@
 // What a failure means: may a task exist, may the call be repeated, and after which pause. The one
 // owner of statuses and codes; the table is in the README ("What happens when it fails").
 import { ApiError, ConnectionError } from "./errors.js";
-
-/** Kling's codes for too many requests, and for more tasks at once than the account may run. */
-const TOO_MANY = [1302, 1303];
+import { parseJson } from "./json.js";
 
 export const isSuccess = (status: number): boolean => status >= 200 && status <= 299;
 
@@ -22,21 +20,25 @@ export function isRefused(status: number, code: number | string | undefined): bo
 
 /** Whether the failed call may be repeated: a `create` only if no task was created. */
 export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): boolean {
-  if (error instanceof ConnectionError) return !isBilled || !error.mayHaveCreatedTask;
-  if (!(error instanceof ApiError)) return false;
+  if (!(error instanceof ApiError)) {
+    return error instanceof ConnectionError && !error.mayHaveCreatedTask;
+  }
   const { status, code } = error;
   // Repeating might create a second task.
-  if (isBilled && error.mayHaveCreatedTask) return false;
-  // Too much at this moment.
-  const isTooMany = typeof code === "number" && TOO_MANY.includes(code);
+  if (error.mayHaveCreatedTask) return false;
+  // Kling's codes for too many requests, and for more tasks at once than the account may run.
+  const isTooMany = code === 1302 || code === 1303;
   if (isTooMany && (status === 429 || isSuccess(status))) return true;
   // A gateway's own limit; with another code of Kling's, the account has to be fixed first.
   if (status === 429) return typeof code !== "number";
   // A failure of the server. A create is not repeated here even if a code says that it was refused.
-  if (status === 408 || (status >= 500 && status <= 599)) return !isBilled;
-  // Any other 3xx and 4xx, and a success without a task: the next response would be the same.
-  return false;
+  // After any other 3xx and 4xx, and a success without a task, the next response would be the same.
+  return !isBilled && (status === 408 || status >= 500);
 }
+
+/** A 404 in JSON: a gateway may not know a new task yet. A web page says that the path is wrong. */
+export const isUnknownTask = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && parseJson(error.body) !== undefined;
 
 /** The pause that a failed response asks for with `Retry-After`, in seconds or as a date. */
 export function retryAfterMs(error: unknown): number | undefined {
@@ -44,7 +46,7 @@ export function retryAfterMs(error: unknown): number | undefined {
   const value = error.headers.get("retry-after") ?? "";
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   // Date.parse takes almost anything for a date, so ask for the form that HTTP has.
-  const date = /^[a-z]{3,9}, .+ GMT$/i.test(value) ? Date.parse(value) : NaN;
+  const date = /^\S+, .+ GMT$/.test(value) ? Date.parse(value) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 

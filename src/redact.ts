@@ -20,7 +20,7 @@ export function createRedactorCache(): RedactorOf {
 
 function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
-  const pattern = new RegExp(Array.from(key, spellings).join(""), "gi");
+  const pattern = new RegExp(key.replace(/./g, spellings), "gi");
   return (text) => text.replace(pattern, "***");
 }
 
@@ -30,8 +30,7 @@ function redactorOf(key: string): Redact {
  */
 function spellings(character: string): string {
   const hex = character.charCodeAt(0).toString(16);
-  const plain = /\w/.test(character) ? character : `\\\\{0,8}\\${character}`;
-  return `(?:${plain}|%${hex}|\\\\{1,8}u00${hex})`;
+  return `(?:\\\\{0,8}\\x${hex}|%${hex}|\\\\{1,8}u00${hex})`;
 }
 
 /** A copy of an error and its causes with what a log needs, without the key. */
@@ -40,8 +39,8 @@ export function redactError(error: unknown, redact: Redact): Error | undefined {
   for (const { name, message, stack, code } of errorChain(error).reverse()) {
     const cause = copy;
     copy = new Error(redact(message), cause && { cause });
-    Object.assign(copy, { name: redact(name), stack: redact(stack) });
-    if (code !== "") Object.assign(copy, { code: redact(code) });
+    const text = { name: redact(name), stack: redact(stack) };
+    Object.assign(copy, text, code && { code: redact(code) });
   }
   return copy;
 }

@@ -1,7 +1,8 @@
 // What `create` takes: its types, and the same check at run time.
 import { InvalidRequestError } from "./errors.js";
+import { checkText } from "./field.js";
 import { isRecord, property } from "./json.js";
-import { requireText, settleVideoSource, type VideoSource } from "./video-source.js";
+import { settleVideoSource, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
 
 type TextField = "text" | "voice_id" | "voice_language";
@@ -35,8 +36,13 @@ export interface AudioFileToVideo extends AnyMode, Needed<"audio_file"> {
 /** Mode `audio2video`: the video says an audio file, at most 5 MB of mp3, wav, m4a or aac. */
 export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
+// A text as a type, because the compiler prints it.
+type Misplaced = {
+  [Field in "mode" | "video_id" | "video_url"]?: "put this field into input" | undefined;
+};
+
 /** The body of `create`, spelled as on the wire: one video, one mode, and the fields of that mode. */
-export interface LipSyncRequest {
+export interface LipSyncRequest extends Misplaced {
   /** The video, and what it says. */
   input: VideoSource & (TextToVideo | AudioToVideo);
   /**
@@ -46,6 +52,8 @@ export interface LipSyncRequest {
   callback_url?: string | undefined;
 }
 
+const NO_INPUT = "input is missing: pass { input: { … } }.";
+
 /**
  * Checks a request and returns the body to send: a copy as JSON has it, without a blank video field.
  * What only the server can judge, such as an unknown mode or field, passes.
@@ -53,23 +61,23 @@ export interface LipSyncRequest {
 export function toBody(request: unknown): RequestBody {
   const body = toJson(request);
   const input = property(body, "input");
-  if (!isRecord(input)) throw new InvalidRequestError("The request has no `input`.", "input");
+  if (!isRecord(body) || !isRecord(input)) throw new InvalidRequestError(NO_INPUT, "input");
   settleVideoSource(input);
-  requireText(input, "mode");
-  for (const field of requiredFields(input)) requireText(input, field);
+  const given = ["video_url", "audio_url", "audio_file"].filter(
+    (field) => input[field] !== undefined,
+  );
+  for (const field of ["mode", ...requiredFields(input), ...given])
+    checkText(input[field], `input.${field}`);
+  if ("callback_url" in body) checkText(body["callback_url"], "callback_url");
   return body as RequestBody;
 }
 
 /** A copy through JSON: what the wire will hold. */
 function toJson(request: unknown): unknown {
   try {
-    // JSON would drop a video that is a symbol or a function, and make null of NaN.
-    const given = property(request, "input");
-    if (isRecord(given)) settleVideoSource({ ...given });
-    return JSON.parse(JSON.stringify(request) || "null");
+    return JSON.parse(JSON.stringify(request));
   } catch (error) {
-    if (error instanceof InvalidRequestError) throw error;
-    const why = error instanceof Error ? error.message : "a getter threw";
+    const why = String(property(error, "message"));
     throw new InvalidRequestError(`The request is not JSON: ${why}`, "input");
   }
 }
@@ -83,10 +91,11 @@ function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>
 
 /** A task id that can be part of a path. */
 export function checkTaskId(taskId: unknown): string {
-  if (typeof taskId !== "string") throw badTaskId("is not a string");
-  // The URL parser drops "." and climbs at "..", and no id at all asks for the list.
-  if (["", ".", ".."].includes(taskId.trim())) throw badTaskId("is blank or a dot");
-  if (/\p{Surrogate}/u.test(taskId)) throw badTaskId("has a lone surrogate");
+  if (typeof taskId !== "string") throw badTaskId("is not a string; pass task.task_id");
+  // The URL parser drops "." and climbs at "..", no id at all asks for the list, and a lone
+  // surrogate cannot be encoded.
+  const isUnfit = /^\s*\.{0,2}\s*$|\p{Surrogate}/u.test(taskId);
+  if (isUnfit) throw badTaskId("is blank or unfit for a URL");
   return taskId;
 }
 

@@ -13,7 +13,7 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
       if (retries >= options.maxRetries || !mayRepeat(error, options)) throw error;
       const askedMs = retryAfterMs(error);
       // A longer pause would look like a hang; the caller knows better what to do with the time.
-      if (askedMs !== undefined && askedMs > LONGEST_PAUSE_MS) throw error;
+      if ((askedMs ?? 0) > LONGEST_PAUSE_MS) throw error;
       await delay(askedMs ?? backoffMs(retries), options.signal);
     }
   }

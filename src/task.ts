@@ -1,39 +1,51 @@
-// What a task is: its types, and the checks of what a gateway sent as one.
+// What a task is: its types, and the one place where a value from a gateway becomes one.
 import { property, textOf } from "./json.js";
 import type { WireTask, WireVideo } from "./wire.js";
 
 /** A finished video. The file behind its URL is deleted after 30 days. */
 export type LipSyncVideo = WireVideo;
 
-/** The status of a task. Gateways may answer with further words. */
-export type LipSyncTaskStatus = WireTask["task_status"] | (string & {});
+/**
+ * The status of a task in Kling's words. Other gateways' words for the same, such as `succeeded` or
+ * `FAILURE`, become Kling's. Any other word, such as `queued`, is possible at run time and means that
+ * the task is not done.
+ */
+export type LipSyncTaskStatus = WireTask["task_status"];
 
 /** A task as the gateway describes it, spelled as on the wire. Times are Unix milliseconds. */
-export interface LipSyncTask extends Omit<WireTask, "task_status"> {
-  /** `submitted`, `processing`, `succeed` or `failed`. */
-  task_status: LipSyncTaskStatus;
-}
+export interface LipSyncTask extends WireTask {}
 
 /** A task that succeeded and has at least one video. */
 export interface SucceededLipSyncTask extends LipSyncTask {
-  task_status: Extract<WireTask["task_status"], "succeed">;
+  task_status: Extract<LipSyncTaskStatus, "succeed">;
   task_result: Omit<NonNullable<WireTask["task_result"]>, "videos"> & {
     videos: [LipSyncVideo, ...LipSyncVideo[]];
   };
 }
 
-/** Whether a value has what the client needs of a task: an id to ask for, and a status. */
-export function isTask(value: unknown): value is LipSyncTask {
-  const hasId = textOf(property(value, "task_id")) !== undefined;
-  return hasId && typeof property(value, "task_status") === "string";
+/** The task that a value is, with its status in Kling's words; `undefined` if it is none. */
+export function asTask(value: unknown): LipSyncTask | undefined {
+  const word = property(value, "task_status");
+  if (textOf(property(value, "task_id")) === undefined || typeof word !== "string")
+    return undefined;
+  const task = value as LipSyncTask;
+  const task_status = klingWord(word) as LipSyncTaskStatus;
+  return task_status === word ? task : { ...task, task_status };
+}
+
+/** Kling's word for a status; a word for which there is none stays as it is. */
+function klingWord(word: string): string {
+  if (/^(?:succeed|succeeded|success|completed)$/i.test(word)) return "succeed";
+  if (/^(?:failed|failure|error|cancell?ed|expired)$/i.test(word)) return "failed";
+  return /^(?:submitted|processing)$/i.test(word) ? word.toLowerCase() : word;
 }
 
 /** Whether a task is done and every video has a URL. */
 export function isSucceeded(task: LipSyncTask): task is SucceededLipSyncTask {
-  if (task.task_status !== "succeed") return false;
   const videos = property(task.task_result, "videos");
-  if (!Array.isArray(videos) || videos.length === 0) return false;
-  return videos.every((video) => textOf(property(video, "url")) !== undefined);
+  const hasUrl = (video: unknown) => textOf(property(video, "url")) !== undefined;
+  const hasVideos = Array.isArray(videos) && videos.length > 0 && videos.every(hasUrl);
+  return hasVideos && task.task_status === "succeed";
 }
 
 /** Whether a task has its video, or failed. */

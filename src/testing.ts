@@ -70,9 +70,13 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     const now = Date.now();
     created += 1;
     const task_id = `task-${created}`;
-    const task = { task_id, task_status: "submitted", created_at: now, updated_at: now };
-    store(task_id, task);
-    return answer(200, 0, "SUCCEED", task);
+    const times = { created_at: now, updated_at: now };
+    return answer(
+      200,
+      0,
+      "SUCCEED",
+      store(task_id, { task_id, task_status: "submitted", ...times }),
+    );
   }
 
   function query(taskId: string): Response {

@@ -1,6 +1,6 @@
 // Time limits, pauses and aborts.
 
-/** setTimeout fires at once for more than this, so a longer limit is no limit. */
+/** setTimeout fires at once for more than this, which is 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** What ends a piece of work before it is done. */
@@ -31,10 +31,10 @@ export function within<T>(
     const expire = () => {
       stop();
       resolve(onTimeout());
-      controller.abort(new DOMException("The time is over.", "TimeoutError"));
+      controller.abort();
     };
     const stopListening = onAbort(signal, abort);
-    const timer = timeoutMs > LONGEST_TIMER_MS ? undefined : setTimeout(expire, timeoutMs);
+    const timer = setTimeout(expire, Math.min(timeoutMs, LONGEST_TIMER_MS));
     work(controller.signal).finally(stop).then(resolve, reject);
   });
 }
@@ -69,14 +69,11 @@ export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () 
   callbacksOf.set(signal, callbacks.add(callback));
   signal.addEventListener("abort", notify, { once: true });
   return () => {
-    if (!callbacks.delete(callback) || callbacks.size > 0) return;
-    callbacksOf.delete(signal);
-    signal.removeEventListener("abort", notify);
+    callbacks.delete(callback);
+    if (callbacks.size === 0) signal.removeEventListener("abort", notify);
   };
 }
 
 function notify(this: AbortSignal): void {
-  const callbacks = callbacksOf.get(this) as Set<OnAbort>;
-  callbacksOf.delete(this);
-  for (const callback of [...callbacks]) callback(this.reason);
+  for (const callback of callbacksOf.get(this) as Set<OnAbort>) callback(this.reason);
 }

@@ -1,6 +1,6 @@
 // The either/or rule: exactly one of video_id and video_url.
 import { InvalidRequestError } from "./errors.js";
-import { textOf } from "./json.js";
+import { checkText } from "./field.js";
 import type { RequestInput } from "./wire.js";
 
 // A text as a type, because the compiler prints it; the names below it prints, too.
@@ -21,23 +21,16 @@ interface VideoUrlUnlessVideoId {
 /** The video to lip-sync: exactly one of `video_id` and `video_url`. */
 export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 
+const NOT_ONE = "Give either input.video_id or input.video_url, not both.";
+
 /** Removes the blank one of the two from `input`; throws unless exactly one is left. */
 export function settleVideoSource(input: Record<string, unknown>): void {
   for (const field of ["video_id", "video_url"]) {
+    const value = input[field] ?? "";
+    if (typeof value !== "string") checkText(value, `input.${field}`);
     // Absent is what is undefined, null or blank text, full-width blanks included.
-    const isText = typeof (input[field] ?? "") === "string";
-    if (isText && textOf(input[field]) === undefined) Reflect.deleteProperty(input, field);
-    else requireText(input, field);
+    else if (value.trim() === "") input[field] = undefined;
   }
-  const hasId = "video_id" in input;
-  const hasUrl = "video_url" in input;
-  if (hasId && hasUrl) throw invalid("Give either input.video_id or input.video_url, not both.");
-  if (!hasId && !hasUrl) throw invalid("Give a video: either input.video_id or input.video_url.");
-}
-
-const invalid = (message: string) => new InvalidRequestError(message, "input.video_url");
-
-export function requireText(input: Record<string, unknown>, field: string): void {
-  if (textOf(input[field]) !== undefined) return;
-  throw new InvalidRequestError(`input.${field} must be a string with text.`, `input.${field}`);
+  const hasOne = (input["video_id"] === undefined) !== (input["video_url"] === undefined);
+  if (!hasOne) throw new InvalidRequestError(NOT_ONE, "input.video_url");
 }

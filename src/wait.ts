@@ -1,7 +1,7 @@
 // Polling until a task is done.
 import { TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { checkFunction, checkNumber, checkSignal } from "./options.js";
-import { mayRepeat, retryAfterMs } from "./outcome.js";
+import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
 import { checkTaskId } from "./request.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 import { delay, within } from "./time.js";
@@ -15,7 +15,7 @@ export interface WaitOptions {
   /** Timeout for the whole wait in milliseconds; default 1_800_000, half an hour. */
   timeoutMs?: number | undefined;
   /** Called after each successful poll, and awaited; what it throws ends the wait. */
-  onUpdate?: ((task: LipSyncTask) => void) | undefined;
+  onUpdate?: ((task: LipSyncTask) => unknown) | undefined;
 }
 
 type Get = (id: string, options: { signal: AbortSignal; maxRetries: 0 }) => Promise<LipSyncTask>;
@@ -29,39 +29,43 @@ export async function waitForTask(
   checkTaskId(taskId);
   checkSignal(signal);
   if (onUpdate !== undefined) checkFunction("onUpdate", onUpdate);
-  const intervalMs = checkNumber("intervalMs", options.intervalMs, 10_000);
-  const timeoutMs = checkNumber("timeoutMs", options.timeoutMs, 1_800_000);
+  const intervalMs = checkNumber("intervalMs", 10_000, options.intervalMs);
+  const timeoutMs = checkNumber("timeoutMs", 1_800_000, options.timeoutMs);
   connect();
   const endsAt = Date.now() + timeoutMs;
   let last: LipSyncTask | undefined;
   let problem: unknown;
+  /** How many polls in a row said that there is no such task. */
+  let unknown = 0;
 
   const poll = async (signal: AbortSignal) => {
     try {
       last = await get(taskId, { signal, maxRetries: 0 });
       problem = undefined;
+      unknown = 0;
     } catch (error) {
-      if (!mayRepeat(error, { isBilled: false })) throw error;
+      unknown = isUnknownTask(error) ? unknown + 1 : 0;
+      const mayPass = unknown > 0 ? unknown < 3 : mayRepeat(error, { isBilled: false });
+      if (!mayPass) throw error;
       problem = error;
-      return undefined;
+      return;
     }
     signal.throwIfAborted();
-    await (onUpdate?.(last) as unknown);
-    return last;
+    await onUpdate?.(last);
   };
   const leftMs = () => Math.max(0, endsAt - Date.now());
   const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
   // A task that is done counts, even if the time is over while onUpdate runs.
   const onTimeout = () =>
-    last && isDone(last) ? Promise.resolve(last) : Promise.reject(timeoutError());
+    last && isDone(last) ? Promise.resolve() : Promise.reject(timeoutError());
 
   for (;;) {
-    const task = await within({ signal, timeoutMs: leftMs() }, onTimeout, poll);
-    if (task && isSucceeded(task)) return task;
-    if (task && isDone(task)) throw new TaskFailedError(task);
+    await within({ signal, timeoutMs: leftMs() }, onTimeout, poll);
+    if (last && isSucceeded(last)) return last;
+    if (last && isDone(last)) throw new TaskFailedError(last);
     const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), retryAfterMs(problem) ?? 0);
     const isLast = pauseMs >= leftMs();
-    await delay(Math.min(pauseMs, leftMs()), signal);
+    await delay(isLast ? leftMs() : pauseMs, signal);
     if (isLast) throw timeoutError();
   }
 }

@@ -73,7 +73,7 @@ describe("a fetch that fails", () => {
       throw Object.create(null) as Error;
     };
     const error = await errorOf(setUp([], { fetch }).client.create(request), ConnectionError);
-    expect(error.message).toContain(`${prefix}fetch failed with`);
+    expect(error.message).toBe(`${prefix}unknown reason`);
     expect(error.cause).toBeUndefined();
   });
 });

@@ -6,12 +6,8 @@ import { apiKey, endpoint, errorOf, failing, setUp } from "./fixtures/client.js"
 import { request } from "./fixtures/request.js";
 import submitted from "./fixtures/submitted.json" with { type: "json" };
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
 
 const odd = (fields: object) => Object.assign(new Error("said"), fields);
 
@@ -87,7 +83,7 @@ describe("an error that is hard to read", () => {
   it.each<[string, unknown, string]>([
     ["has a symbol as its code", odd({ code: Symbol("c") }), "said"],
     ["has an object as its cause", odd({ cause: { a: 1 } }), "said"],
-    ["throws when it is read", unreadable, "fetch failed with a value that is not an error"],
+    ["throws when it is read", unreadable, "unknown reason"],
     ["is only shaped like one", { name: "Odd", message: "said" }, "said"],
     ["has no message", Object.assign(new Error(""), { name: "OddError" }), "OddError"],
     ["has causes", new Error("a", { cause: new Error("b") }), "a: b"],

@@ -12,18 +12,21 @@ async function outcomesOf(method: Method, steps: (() => Step)[]) {
   const outcomes = steps.map(async (step) => {
     const { client, sent } = setUp([step(), step()]);
     const error = await errorOf(calls[method](client), LipSyncError);
-    const code = error instanceof ApiError ? error.code : undefined;
+    const { code, taskId } = error instanceof ApiError ? error : {};
     const { name, mayHaveCreatedTask } = error;
-    return { requests: sent.length, error: name, code, mayHaveCreatedTask };
+    return { requests: sent.length, error: name, code, taskId, mayHaveCreatedTask };
   });
   await vi.runAllTimersAsync();
   return Promise.all(outcomes);
 }
 
-function expected(method: Method, error: string, decision: table.Decision, code?: unknown) {
+type Kept = { code?: number | string; taskId?: string };
+
+function expected(method: Method, error: string, decision: table.Decision, kept: Kept = {}) {
   const repeats = method === "create" ? decision.repeatsCreate : decision.repeatsGet;
   const mayHaveCreatedTask = method === "create" && decision.mayHaveCreatedTask;
-  return { requests: repeats ? 2 : 1, error, code, mayHaveCreatedTask };
+  const { code, taskId } = kept;
+  return { requests: repeats ? 2 : 1, error, code, taskId, mayHaveCreatedTask };
 }
 
 beforeEach(() => {
@@ -37,12 +40,12 @@ describe("a response that is not a task", () => {
   it.each(table.responseRows)("has its row in the table: $name", async (row) => {
     for (const method of methods) {
       const step = () => answer(row.status, row.body, row.headers);
-      const right = expected(method, "ApiError", row, row.code);
+      const right = expected(method, "ApiError", row, row);
       expect(await outcomesOf(method, [step])).toEqual([right]);
     }
   });
 
-  const withTask = table.envelopesWithTask.filter(({ code }) => code !== 0);
+  const withTask = table.envelopesWithTask.filter(({ isTask }) => isTask !== true);
 
   it.each(table.statuses)("with %i follows the rules, whatever the body", async (status) => {
     // These two never have a body.
@@ -54,7 +57,7 @@ describe("a response that is not a task", () => {
       const seen = envelopes.map(({ name }, index) => [name, outcomes[index]]);
       const right = envelopes.map((envelope) => {
         const decision = table.decide({ status, ...envelope });
-        return [envelope.name, expected(method, "ApiError", decision, envelope.code)];
+        return [envelope.name, expected(method, "ApiError", decision, envelope)];
       });
       expect(seen).toEqual(right);
     }
@@ -78,12 +81,12 @@ describe("no complete response", () => {
 });
 
 function apiError(status: number, headers: HeadersInit = {}): ApiError {
-  const details = { code: undefined, requestId: undefined, body: "" };
+  const details = { code: undefined, requestId: undefined, taskId: undefined, body: "" };
   return new ApiError("", { ...details, status, headers: new Headers(headers) });
 }
 
 it("mayRepeat says no to a status of no class, to an error of another kind and to no error", () => {
-  for (const error of [apiError(600), new LipSyncError(""), new Error(""), undefined]) {
+  for (const error of [apiError(199), new LipSyncError(""), new Error(""), undefined]) {
     expect(mayRepeat(error, { isBilled: false })).toBe(false);
     expect(mayRepeat(error, { isBilled: true })).toBe(false);
   }

@@ -11,6 +11,10 @@ const promises: Record<string, string> = {
     "outcome: has its row in the table: $name",
   "`ApiError.requestId` is the answer's `request_id`, else its header `x-request-id`.":
     "answer: an ApiError has the request id of the body, else of the header",
+  "`ApiError.taskId` is the id of a task that the answer names although it is not that task.":
+    "outcome: with %i follows the rules, whatever the body",
+  "Call `get` with it before you call `create` again.":
+    "system/simulation: keeps its promises in any weather",
   "The message of an `ApiError` names method, path and status, and the code and the request id where there are any.":
     "answer: tells %s (%i)",
   "`TaskTimeoutError.task` is the task as it was last answered.":
@@ -35,6 +39,7 @@ const promises: Record<string, string> = {
   "The server refused.": "outcome: with %i follows the rules, whatever the body",
   "That is a Kling code from 1000 to 1999 at any status, a 3xx except 303, or a 4xx except 408.":
     "outcome: with %i follows the rules, whatever the body",
+  "An answer that names a task is no refusal.": "outcome: has its row in the table: $name",
   "Every other answer without a task, and every connection that broke, is `true`.":
     "outcome: with %i follows the rules, whatever the body",
   "A 5xx is, since a gateway can answer 500 after Kling took the task.":
@@ -61,15 +66,24 @@ const promises: Record<string, string> = {
     "wait: are waited out, each for an interval, however long they go on",
   "There, `Retry-After` only makes the pause longer.":
     "wait: may ask for a longer pause, not for a shorter one",
-  "`wait` ends at once on what waiting does not mend, such as 401, 403, 404 or an account in arrears.":
+  "`wait` ends at once on what waiting cannot fix, such as 401, 403 or an account in arrears.":
     "wait: comes at once with what waiting cannot fix: $name",
+  "A gateway may not know a new task yet:":
+    "wait: may be new: two such polls in a row are forgiven, the third ends the wait",
+  "`wait` ends at the third 404 in JSON in a row.":
+    "wait: may be new: two such polls in a row are forgiven, the third ends the wait",
+  "A 404 that is not JSON ends it at once.":
+    "wait: is not meant by a 404 that is no JSON: it ends the wait at once",
   "`timeoutMs` of the client or of a call limits one attempt, not the call.":
     "retry: comes on top of the time of each attempt",
   "With two repeats, a call may take three times as long, and the pauses.":
     "retry: comes on top of the time of each attempt",
   "`timeoutMs` of `wait` limits the whole wait, a hanging poll included.":
     "wait: bounds a poll that hangs",
-  "A limit of 2³¹ ms (25 days) or more is no limit.": "wait: is none where it is %d",
+  "A limit of 2³¹ ms (25 days) or more, `Infinity` included, is no limit for `wait`.":
+    "wait: is none where it is %d",
+  "An attempt ends after 25 days.":
+    "time: takes 2^31 ms and more for the longest time that a timer can hold",
   "An abort rejects at once with `signal.reason`, whatever that is.":
     "attempt: rejects with its reason, whatever that is, and reaches fetch",
   "It is not wrapped, so it has no `mayHaveCreatedTask`.":

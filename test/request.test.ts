@@ -7,6 +7,7 @@ const speech = { text: "你好", voice_id: "girlfriend_1_speech02", voice_langua
 const text = { mode: "text2video", ...speech } as const;
 const audio = { mode: "audio2video" } as const;
 const video_url = "https://a.example/v.mp4";
+const audio_url = "https://a.example/a.mp3";
 
 /** Creates with what TypeScript would not let pass, and returns the body that fetch was given. */
 async function sentBody(request: unknown): Promise<unknown> {
@@ -41,7 +42,7 @@ describe("a valid request", () => {
     ["the other video as undefined", { input: { video_id: "v", video_url: undefined, ...text } }],
     ["optional fields as undefined", { input: { ...valid, ...absent }, callback_url: undefined }],
     ["every optional field", { input: { ...valid, ...optional }, callback_url: "https://a.b" }],
-    ["audio_url", { input: { video_id: "v", ...audio, audio_type: "url", audio_url: "u" } }],
+    ["audio_url", { input: { video_id: "v", ...audio, audio_type: "url", audio_url } }],
     ["audio_file", { input: { video_id: "v", ...audio, audio_type: "file", audio_file: "AAAA" } }],
   ])("with %s is sent as JSON has it", async (_, request) => {
     await expect(sentBody(request)).resolves.toEqual(JSON.parse(JSON.stringify(request)));
@@ -91,15 +92,15 @@ describe("exactly one video", () => {
     });
   });
 
-  const both = "Give either input.video_id or input.video_url, not both.";
-  const neither = "Give a video: either input.video_id or input.video_url.";
+  const message = "Give either input.video_id or input.video_url, not both.";
 
   it.each([
-    [{ video_id: "v", video_url }, both],
-    [{}, neither],
-    [{ video_id: "" }, neither],
-    [{ video_id: null, video_url: "\u3000" }, neither],
-  ])("is asked for: %j", async (video, message) => {
+    { video_id: "v", video_url },
+    { video_id: "v", video_url: "not a URL" },
+    {},
+    { video_id: "" },
+    { video_id: null, video_url: "\u3000" },
+  ])("is asked for: %j", async (video) => {
     const error = await refusal({ input: { ...video, ...text } });
     expect(error).toMatchObject({ field: "input.video_url", message });
   });
@@ -117,10 +118,17 @@ describe("exactly one video", () => {
   );
 
   it("is a string", async () => {
-    const others = [5, NaN, true, ["v"], { id: "v" }, Symbol("v"), () => "v", new String("v")];
-    for (const video of others) {
+    for (const video of [5, true, ["v"], { id: "v" }]) {
       expect(await fieldOf({ video_id: video, video_url, ...text })).toBe("input.video_id");
       expect(await fieldOf({ video_url: video, ...text })).toBe("input.video_url");
+    }
+  });
+
+  it("is absent where JSON has nothing for it", async () => {
+    for (const video of [NaN, Symbol("v"), () => "v"]) {
+      expect(await fieldOf({ video_url: video, ...text })).toBe("input.video_url");
+      const sent = await sentBody({ input: { video_id: video, video_url, ...text } });
+      expect(sent).toEqual({ input: { video_url, ...text } });
     }
   });
 });
@@ -156,7 +164,7 @@ describe("the fields of a mode", () => {
     });
   });
 
-  const url = { audio_type: "url", audio_url: "u" };
+  const url = { audio_type: "url", audio_url };
   const file = { audio_type: "file", audio_file: "AAAA" };
 
   it.each([
@@ -166,13 +174,80 @@ describe("the fields of a mode", () => {
     ["voice_language", text],
     ["audio_type", { ...audio, ...url }],
     ["audio_url", { ...audio, ...url, audio_file: "AAAA" }],
-    ["audio_file", { ...audio, ...file, audio_url: "u" }],
+    ["audio_file", { ...audio, ...file, audio_url }],
   ])("need a text as their %s", async (field, input) => {
-    const at = `input.${field}`;
     for (const blank of [undefined, null, "", "\u3000", 5]) {
       const error = await refusal({ input: { video_id: "v", ...input, [field]: blank } });
-      expect([error.field, error.message]).toEqual([at, expect.stringContaining(at)]);
+      const why = blank === 5 ? /^input\.\w+ is not / : /^input\.\w+ is missing\.$/;
+      expect([error.field, error.message]).toEqual([`input.${field}`, expect.stringMatching(why)]);
     }
+  });
+});
+
+describe("a slip", () => {
+  const file = { video_id: "v", ...audio, audio_type: "file" };
+  const notUrl = "is not an absolute URL such as https://…";
+  const notBase64 = 'is not Base64 without "data:"; try readFile(path, "base64")';
+  const odd = ["a.example/v.mp4", "/v.mp4", "./v.mp4", "https:", "https:a", "//a/v", "C:\\v.mp4"];
+
+  it.each([
+    [
+      "input.video_url",
+      odd,
+      (given: unknown) => ({ input: { video_url: given, ...text } }),
+      notUrl,
+    ],
+    [
+      "input.audio_url",
+      odd,
+      (given: unknown) => ({
+        input: { video_id: "v", ...audio, audio_type: "url", audio_url: given },
+      }),
+      notUrl,
+    ],
+    [
+      "callback_url",
+      odd,
+      (given: unknown) => ({ input: { video_id: "v", ...text }, callback_url: given }),
+      notUrl,
+    ],
+    [
+      "input.audio_file",
+      ["data:audio/mp3;base64,AAAA", "AA AA", "AAAA\n", "AA-_", "AA=A", Buffer.from("a"), 5],
+      (given: unknown) => ({ input: { ...file, audio_file: given } }),
+      notBase64,
+    ],
+  ])("in %s is told with what to do: %j", async (field, values, request, why) => {
+    for (const value of values) {
+      const error = await refusal(request(value));
+      expect(error).toMatchObject({ field, message: `${field} ${why}.` });
+    }
+  });
+
+  it("is not looked for in what the server judges", async () => {
+    const long = "很长".repeat(1000);
+    const odd = { text: long, voice_id: "nobody", voice_language: "fr", voice_speed: 99 };
+    const urls = { video_url: "gs://bucket/v.avi", callback_url: "HTTP://a" };
+    const input = { mode: "text2video", ...odd, video_url: urls.video_url };
+    const request = { input, callback_url: urls.callback_url };
+    expect(await sentBody(request)).toEqual(request);
+  });
+
+  it("of a field that is also given in the other mode is told, too", async () => {
+    const both = { video_id: "v", ...text, audio_type: "url", audio_url: "a.mp3" };
+    expect(await fieldOf(both)).toBe("input.audio_url");
+    const sent = { input: { ...both, audio_url } };
+    expect(await sentBody(sent)).toEqual(sent);
+  });
+
+  it("of fields that are not in input does not compile, and says where to put them", () => {
+    compiles((create) => {
+      // @ts-expect-error -- put this field into input
+      void create({ video_url, ...text });
+      const flat = { video_url, ...text };
+      // @ts-expect-error -- input is missing
+      void create(flat);
+    });
   });
 });
 
@@ -183,7 +258,7 @@ describe("a request without an input that is JSON", () => {
   const withoutInput = (request: unknown): [unknown, string, string] => [
     request,
     "input",
-    "no `input`",
+    "input is missing: pass { input: { … } }.",
   ];
 
   it("is refused where a getter throws, whatever it throws", async () => {
@@ -197,11 +272,12 @@ describe("a request without an input that is JSON", () => {
   });
 
   it.each<[unknown, string, string]>([
-    ...[undefined, null, 5, "input", [], {}, { input: null }, { input: [] }].map(withoutInput),
-    withoutInput({ toJSON: () => undefined }),
+    ...[null, 5, "input", [], {}, { input: null }, { input: [] }].map(withoutInput),
+    withoutInput({ video_url, ...text }),
+    [undefined, "input", "not JSON"],
+    [{ toJSON: () => undefined }, "input", "not JSON"],
     [{ input: circle }, "input", "not JSON"],
     [{ input: { video_id: "v", ...text, voice_speed: 1n } }, "input", "not JSON"],
-    [{ input: { ...both, toJSON: () => text } }, "input.video_url", "not both"],
     [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "not both"],
   ])("is refused: %o", async (request, field, message) => {
     const error = await refusal(request);
@@ -232,7 +308,9 @@ describe("a task id", () => {
       for (const call of [client.get(id as string), client.wait(id as string)]) {
         const error = await errorOf(call, InvalidRequestError);
         expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
-        expect(error.message).toMatch(/^The task id ./);
+        const isText = typeof id === "string";
+        const why = isText ? "is blank or unfit for a URL" : "is not a string; pass task.task_id";
+        expect(error.message).toBe(`The task id ${why}.`);
       }
       expect(sent).toEqual([]);
     },

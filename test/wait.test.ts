@@ -150,10 +150,10 @@ describe("an end", () => {
     expect(error).toMatchObject({ task: failed.data, mayHaveCreatedTask: false });
     expect(error.message).toBe("no face was found in the video");
     const silent = waitFor([holding({ task_status: "failed", task_status_msg: " " })]);
-    await expect(silent.ended).rejects.toThrow("Task t failed; the gateway gave no reason.");
+    await expect(silent.ended).rejects.toThrow("Task t failed.");
   });
 
-  it.each(responseRows.filter(({ repeatsGet }) => !repeatsGet))(
+  it.each(responseRows.filter(({ repeatsGet, isUnknownTask }) => !repeatsGet && !isUnknownTask))(
     "comes at once with what waiting cannot fix: $name",
     async ({ status, body }) => {
       const { ended, polledAt } = waitFor([answer(status, body)]);
@@ -161,6 +161,37 @@ describe("an end", () => {
       expect(polledAt()).toEqual([0]);
     },
   );
+});
+
+describe("a task that the gateway does not know", () => {
+  const unknown = () => answer(404, { code: 1203, message: "task not found" });
+
+  it("may be new: two such polls in a row are forgiven, the third ends the wait", async () => {
+    const known = [unknown(), unknown(), processing(), unknown(), busy(), unknown(), unknown()];
+    const { ended, polledAt } = waitFor([...known, done()]);
+    await vi.advanceTimersByTimeAsync(known.length * 10_500);
+    await expect(ended).resolves.toEqual(succeeded.data);
+    expect(polledAt()).toHaveLength(known.length + 1);
+    const never = waitFor(times(3, unknown));
+    await vi.advanceTimersByTimeAsync(21_000);
+    expect(await errorOf(never.ended, ApiError)).toMatchObject({ status: 404, code: 1203 });
+    expect(never.polledAt()).toEqual([0, 10_500, 21_000]);
+  });
+
+  it("is the cause where the limit comes first, and ends a get at once", async () => {
+    const { ended, client } = waitFor([unknown(), unknown()], { timeoutMs: 5000 });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await errorOf(ended, TaskTimeoutError)).toMatchObject({ cause: { status: 404 } });
+    expect(await errorOf(client.get("t"), ApiError)).toMatchObject({ status: 404 });
+  });
+
+  it("is not meant by a 404 that is no JSON: it ends the wait at once", async () => {
+    for (const body of ["<html>", "404 page not found", ""]) {
+      const { ended, polledAt } = waitFor([answer(404, body)]);
+      await errorOf(ended, ApiError);
+      expect(polledAt()).toEqual([0]);
+    }
+  });
 });
 
 describe("failures that may pass", () => {

@@ -8,6 +8,9 @@ const speech = { mode: "text2video", text: "t", voice_id: "v", voice_language: "
 // Type '"u"' is not assignable to type '"give either video_id or video_url, not both"'.
 void create({ input: { video_id: "v", video_url: "u", ...speech } });
 
+// Type '"u"' is not assignable to type '"put this field into input"'.
+void create({ video_url: "u" });
+
 // Property 'video_url' is missing … but required in type 'VideoUrlUnlessVideoId'.
 void create({ input: { ...speech } });
 

@@ -154,7 +154,7 @@ describe("a mistake sends nothing and is told in one line:", () => {
     ["no base URL", FLAGS, { KLING_BASE_URL: undefined }, "not set: KLING_BASE_URL."],
     ["a blank key", FLAGS, { KLING_API_KEY: " " }, "not set: KLING_API_KEY."],
     ["a base URL that cannot work", FLAGS, { KLING_BASE_URL: "https://h.example/v1" }, "/v1"],
-    ["a key that cannot work", FLAGS, { KLING_API_KEY: `${KEY}é` }, "has a character"],
+    ["a key that cannot work", FLAGS, { KLING_API_KEY: `${KEY}é` }, "has a space or is not ASCII"],
     ["both videos", [...FLAGS, "--video-id", "7"], {}, "--video-url and --video-id are both given"],
     ["no video", [...TEXT, ...VOICE], {}, "missing: --video-url or --video-id."],
     ["no text", [...VIDEO, ...VOICE], {}, "missing: --text."],

@@ -65,7 +65,7 @@ describe("the documentation comment", () => {
 
 async function numbersIn(type: string, file: string): Promise<Record<string, string>> {
   const text = await readProject("src", file);
-  const checked = text.matchAll(/checkNumber\("(\w+)", options\.\1, ([\d_]+)\)/g);
+  const checked = text.matchAll(/checkNumber\("(\w+)", ([\d_]+), options\.\1\)/g);
   const destructured = text.matchAll(/\b(polls) = (\d+)/g);
   const found = [...checked, ...destructured];
   return Object.fromEntries(found.map(([, name = "", number = ""]) => [`${type}.${name}`, number]));

@@ -80,8 +80,8 @@ function describeError(error: unknown): { error: string; mayHaveCreatedTask?: bo
   if (!(error instanceof LipSyncError)) return { error: inspect(error) };
   const { name, mayHaveCreatedTask } = error;
   if (!(error instanceof ApiError)) return { error: name, mayHaveCreatedTask };
-  const { status, code, requestId } = error;
-  return Object.assign({ error: name, mayHaveCreatedTask }, { status, code, requestId });
+  const { status, code, requestId, taskId } = error;
+  return Object.assign({ error: name, mayHaveCreatedTask }, { status, code, requestId, taskId });
 }
 
 /** The outcome that follows from a decision. */
@@ -137,15 +137,15 @@ describe.each(statuses)("a response with status %i", (status) => {
       const place = server.place(echoing(status, body, isRedirect ? location : undefined));
       const { outcome, value } = await endingOf(method, place.baseUrl);
       seen.push({ name, ...outcome, requests: place.received.length });
-      if (status <= 299 && !isBare && envelope.hasTask && envelope.code === 0) {
+      if (status <= 299 && !isBare && "isTask" in envelope) {
         right.push({ name, error: "none", attempts: 1, requests: 1 });
         expect(value).toMatchObject({ task_id: "task-1", task_status: "submitted" });
         continue;
       }
-      const { code, requestId = "request-of-the-header" } = isBare ? {} : envelope;
+      const { code, taskId, requestId = "request-of-the-header" } = isBare ? {} : envelope;
       const decision = decide(isBare ? { status } : { ...envelope, status });
       const says = decided("ApiError", method, decision);
-      right.push({ name, ...says, status, code, requestId, requests: says.attempts });
+      right.push({ name, ...says, status, code, requestId, taskId, requests: says.attempts });
       const { message, headers } = value as ApiError;
       expect(message).toContain(`${asked[method]} answered ${status}`);
       if (code !== undefined) expect(message).toContain(`code ${code}`);
@@ -400,29 +400,30 @@ describe("a body of a strange shape", () => {
   const data = (data: unknown) => text({ code: 0, data });
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
 
-  it.each<[string, body: string | Buffer, code?: number | string]>([
+  it.each<[string, body: string | Buffer, code?: number | string | undefined, taskId?: string]>([
     ["random bytes", noise],
     ["an array nested 100,000 deep", deep],
     ["an array that is never closed", "[".repeat(100_000)],
     ["an array of envelopes", text([{ code: 0, data: task }])],
-    ["the bare task", text(task)],
-    ["a word for a code", text({ code: "success", data: task }), "success"],
-    ["an array for data", data([task]), 0],
+    ["the bare task", text(task), undefined, "task-1"],
+    ["a word for a code", text({ code: "success", data: task }), "success", "task-1"],
+    ["an array for data", data([task]), 0, "task-1"],
     ["a deep array for data", `{"code":0,"data":${deep}}`, 0],
     ["an empty task id", data({ ...task, task_id: " " }), 0],
-    ["a number for a task id", data({ ...task, task_id: 123 }), 0],
-    ["null for a status", data({ ...task, task_status: null }), 0],
+    ["a number for a task id", data({ ...task, task_id: 123 }), 0, "123"],
+    ["a number that is too large", data({ ...task, task_id: 2 ** 60 }), 0],
+    ["null for a status", data({ ...task, task_status: null }), 0, "task-1"],
     ["everything in __proto__", `{"__proto__":${data(task)}}`],
     ["the data in __proto__", `{"code":0,"__proto__":${text({ data: task })}}`, 0],
     ["the task in __proto__", `{"code":0,"data":{"__proto__":${text(task)}}}`, 0],
     ["a gzip stream that is cut off, in complete HTTP", zipped.subarray(0, -12)],
-  ])("is not a task: %s", async (name, body, code) => {
+  ])("is not a task: %s", async (name, body, code, taskId) => {
     const headers = name.includes("gzip") ? { "content-encoding": "gzip" } : {};
     const place = server.place((response) => response.writeHead(200, headers).end(body));
     for (const method of methods) {
       const { outcome } = await endingOf(method, place.baseUrl);
       const right = decided("ApiError", method, UNCERTAIN_FOR_GOOD);
-      expect(outcome).toEqual({ ...right, status: 200, code });
+      expect(outcome).toEqual({ ...right, status: 200, code, taskId });
     }
     expect(place.received).toHaveLength(methods.length);
     expect("task_id" in {}).toBe(false);

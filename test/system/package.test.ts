@@ -49,7 +49,7 @@ describe("the packed tarball", () => {
   });
 
   it("makes the compiler's last line say what to do about each common mistake", async () => {
-    await expect(compileMistakes(tsc, consumer)).resolves.toHaveLength(6);
+    await expect(compileMistakes(tsc, consumer)).resolves.toHaveLength(7);
   });
 
   it("is not found by the module resolution of Node 10", async () => {

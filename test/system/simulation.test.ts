@@ -56,6 +56,9 @@ interface Step {
   /** What its failure means; `undefined` for a task. */
   decision?: table.Decision;
   task?: LipSyncTask;
+  /** The id in a response that is not a task. */
+  taskId?: string | undefined;
+  isUnknownTask?: boolean | undefined;
   retryAfterMs?: number | undefined;
 }
 
@@ -93,6 +96,9 @@ const worldOf = (chance: Chance, gateway: FakeGateway) => ({
   faultRate: 0,
   requests: 0,
   oddPolls: 0,
+  // How often the gateway says that it does not know the task, and whether its words are its own.
+  unknownPolls: 0,
+  hasOwnWords: false,
   calls: [] as Observed[],
   // Timers of the test itself that no signal clears.
   ownTimers: 0,
@@ -110,7 +116,7 @@ interface Exchange {
   reach: () => Promise<{ status: number; text: string }>;
 }
 
-interface Fault {
+interface Fault extends Pick<Step, "taskId" | "isUnknownTask"> {
   decision: table.Decision;
   /** Whether it decides itself when the request ends. */
   isOpen?: true;
@@ -145,8 +151,22 @@ function responding(row: table.ResponseRow): Fault {
     const text = table.bodyWith(echo, row);
     return new Response(isBare ? null : text, { status: row.status, headers });
   };
-  return { decision: row, respond };
+  return { ...row, decision: row, respond };
 }
+
+/** The gateway creates or finds the task, and answers with its id alone. */
+const flat: Fault = {
+  decision: table.UNCERTAIN_FOR_GOOD,
+  isOpen: true,
+  async respond({ step, reach }) {
+    const response = deliver(step, await reach());
+    const { task } = step;
+    if (!task || step.decision) return response;
+    delete step.task;
+    Object.assign(step, { decision: table.UNCERTAIN_FOR_GOOD, taskId: task.task_id });
+    return Response.json({ id: task.task_id, task_id: task.task_id, object: "video", status: "" });
+  },
+};
 
 /** A response whose body is counted as open until it is cancelled. */
 function open(call: Observed, start: UnderlyingDefaultSource["start"] = () => undefined): Response {
@@ -193,6 +213,7 @@ const unended = (respond: Fault["respond"]): Fault => ({
 const FAULTS: Record<string, Fault> = {
   ...Object.fromEntries(table.responseRows.map((row) => [row.name, responding(row)])),
   ...Object.fromEntries(table.failureRows.map((row) => [row.name, failing(row)])),
+  "a flat response": flat,
   "a body that ends early": halved(UNCERTAIN_FOR_GOOD, (controller, { call }) => {
     call.openStreams--;
     controller.close();
@@ -263,8 +284,9 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
       step.endedAt = Date.now();
       step.fault += ", cut off";
       step.decision = UNCERTAIN;
-      delete step.retryAfterMs;
-      delete step.task;
+      for (const key of ["retryAfterMs", "task", "taskId", "isUnknownTask"]) {
+        Reflect.deleteProperty(step, key);
+      }
     });
 
     const handle = async () => {
@@ -278,10 +300,14 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
     await travel(world, signal);
     const fault = FAULTS[name];
     if (!fault) {
-      const { status, text } = await reach();
-      const odd = method === "GET" && status === 200 ? makeOdd(world, text) : text;
+      const answered = await reach();
       await travel(world, signal);
-      return deliver(step, { status, text: odd });
+      if (method === "POST" || answered.status !== 200) return deliver(step, answered);
+      if (world.unknownPolls-- > 0) {
+        step.isUnknownTask = true;
+        return deliver(step, { status: 404, text: '{"code":1203,"message":"no such task"}' });
+      }
+      return deliver(step, answered, makeOdd(world, taskIn(answered.text)));
     }
     // Where a task may exist, the gateway makes one in half of the cases.
     if (fault.decision.mayHaveCreatedTask && chance.happens(0.5)) await reach();
@@ -289,33 +315,59 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
     if (!fault.isOpen) {
       step.endedAt = Date.now();
       step.decision = fault.decision;
+      step.taskId = fault.taskId;
+      step.isUnknownTask = fault.isUnknownTask;
     }
     return fault.respond({ world, call, step, signal, key, reach });
   };
 }
 
 /** The gateway's own response, which comes unless the attempt has ended before. */
-function deliver(step: Step, { status, text }: { status: number; text: string }): Response {
+function deliver(step: Step, { status, text }: { status: number; text: string }, odd?: Odd) {
   if (step.endedAt === undefined) {
     step.endedAt = Date.now();
-    if (status === 200) step.task = taskIn(text);
+    if (status === 200) step.task = odd?.task ?? taskIn(text);
     else step.decision = table.REFUSED;
   }
-  return new Response(text, { status });
+  return new Response(odd?.text ?? text, { status });
 }
 
 const taskIn = (text: string) => (JSON.parse(text) as { data: LipSyncTask }).data;
 
-/** Some polls see a status of the future, or a success without its video. */
-function makeOdd({ chance, oddPolls, requests }: World, text: string): string {
-  if (requests > 30 || requests % 8 >= oddPolls) return text;
-  const result: unknown = chance.pick<unknown>([undefined, null, {}, { videos: [] }, "soon"]);
-  const odd = chance.pick<object>([
-    { task_status: "queued" },
-    { task_status: "" },
-    { task_status: "succeed", task_result: result },
-  ]);
-  return JSON.stringify({ code: 0, data: { ...taskIn(text), ...odd } });
+/** What a poll sees, and the task that it is in Kling's words. */
+type Odd = { text: string; task: LipSyncTask };
+
+const WORDS: Record<string, [string, ...string[]]> = {
+  processing: ["processing", "Processing"],
+  succeed: ["SUCCEED", "succeeded", "success", "SUCCESS", "completed"],
+  failed: ["FAILED", "failure", "FAILURE", "error", "canceled", "cancelled", "expired"],
+};
+
+/** Some polls see a status of the future, or a success without its video, or all in other words. */
+function makeOdd({ chance, oddPolls, requests, hasOwnWords }: World, own: LipSyncTask): Odd {
+  let task = own;
+  if (requests <= 30 && requests % 8 < oddPolls) {
+    const result: unknown = chance.pick<unknown>([undefined, null, {}, { videos: [] }, "soon"]);
+    const odd = chance.pick<object>([
+      { task_status: "queued" },
+      { task_status: "" },
+      { task_status: "succeed", task_result: result },
+    ]);
+    task = { ...task, ...odd };
+  }
+  if (!hasOwnWords) return { task, text: JSON.stringify({ code: 0, data: task }) };
+  const task_status = chance.pick(WORDS[task.task_status] ?? [task.task_status]);
+  count(`other words for ${task.task_status}`);
+  const worded = { ...task, task_status };
+  const kling = { code: 0, data: worded };
+  // new-api's own envelope says something else outside.
+  const generic = {
+    task_id: "outer",
+    status: "FAILURE",
+    data: chance.pick<object>([kling, worded]),
+  };
+  const answered = chance.happens(0.3) ? { code: "success", data: generic } : kling;
+  return { task, text: JSON.stringify(answered) };
 }
 
 /** A key as callers give it: a string, or a function that is slow, fails or gives an old one. */
@@ -459,6 +511,8 @@ async function act(world: World, start: () => Observed[]): Promise<Observed[]> {
   const { chance } = world;
   world.faultRate = chance.pick([0, 0.1, 0.3, 0.6, 0.9, 1]);
   world.oddPolls = chance.pick([0, 0, 2, 6]);
+  world.unknownPolls = chance.pick([0, 0, 0, 1, 2, 3]);
+  world.hasOwnWords = chance.happens(0.3);
   world.requests = 0;
   world.calls = [];
   const stopAborting = abortAtRandom(world);
@@ -512,6 +566,11 @@ function check(world: World, call: Observed): void {
 const mayRepeat = (kind: Kind, decision?: table.Decision) =>
   kind === "create" ? decision?.repeatsCreate : decision?.repeatsGet;
 
+/** How many steps in a row, this one the last, said that there is no such task. */
+function unknownUntil(steps: Step[], index: number): number {
+  return steps[index]?.isUnknownTask ? 1 + unknownUntil(steps, index - 1) : 0;
+}
+
 function checkRepeats(call: Observed): void {
   const { kind, steps, intervalMs, maxRetries, startedAt } = call;
   steps.forEach((step, index) => {
@@ -521,7 +580,9 @@ function checkRepeats(call: Observed): void {
     must(endedAt !== undefined, `a request is sent before ${fault} has ended`);
     const pauseMs = next.at - endedAt;
     if (kind === "wait") {
-      must(decision?.repeatsGet ?? true, `wait goes on after ${fault}`);
+      const isForgiven = unknownUntil(steps, index) < 3 || call.hasSlowKey;
+      const mayGoOn = step.isUnknownTask ? isForgiven : (decision?.repeatsGet ?? true);
+      must(mayGoOn, `wait goes on after ${fault}`);
       must(pauseMs > Math.max(intervalMs, retryAfterMs) - 1, `${pauseMs} ms after ${fault}`);
       return;
     }
@@ -574,6 +635,8 @@ function checkReason({ gateway }: World, call: Observed, reason: unknown): void 
   if (kind === "wait") {
     must(reason instanceof ApiError, `wait ends with a ${reason.name}`);
     must(last?.decision?.repeatsGet === false, `wait ends after ${String(last?.fault)}`);
+    const unknown = unknownUntil(steps, steps.length - 1);
+    must(unknown === 0 || unknown >= 3, `wait ends with ${unknown} polls that know no task`);
     return;
   }
   // A limit that ran out while the key was asked for: the last request is not what failed.
@@ -588,6 +651,8 @@ function checkReason({ gateway }: World, call: Observed, reason: unknown): void 
   must(decision, "an answered task is an error");
   const mayHave = kind === "create" && decision.mayHaveCreatedTask;
   must(reason.mayHaveCreatedTask === mayHave, `${fault}: ${String(mayHave)} is expected`);
+  const named = reason instanceof ApiError ? reason.taskId : undefined;
+  must(named === last.taskId, `${fault}: the id ${last.taskId} is lost, instead ${named}`);
   const isOutOfRetries = steps.length > call.maxRetries || call.hasSlowKey;
   const isRight = !mayRepeat(kind, decision) || isOutOfRetries || retryAfterMs > MINUTE;
   must(isRight, `${kind} gives up after ${fault}`);
@@ -683,6 +748,7 @@ test("keeps its promises in any weather", { timeout: 300_000 }, async () => {
   const errorsOfWait = ["ApiError", "ConfigurationError", "TaskFailedError", "TaskTimeoutError"];
   const expected = [
     ...[...FAULT_NAMES, NO_FAULT, "a lost task"],
+    ...[...Object.keys(WORDS), "queued", ""].map((status) => `other words for ${status}`),
     ...["create", "get", "wait"].flatMap((kind) => ends.map((end) => `${kind} ${end}`)),
     ...["create", "get"].flatMap((kind) => errors.map((error) => `${kind}: ${error}`)),
     ...errorsOfWait.map((error) => `wait: ${error}`),
