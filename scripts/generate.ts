@@ -35,8 +35,9 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const files = await generate(await readSource(values.spec), await readSource(values.overlay));
-  const pages = generateDocs(await readSource(values.voices));
+  const overlay = await readSource(values.overlay);
+  const files = await generate(await readSource(values.spec), overlay);
+  const pages = generateDocs(overlay, await readSource(values.voices));
   if (!values.check) {
     const written = [
       ...(await writeFiles(files, values.out)),

@@ -53,8 +53,8 @@ export function attempt(
     } catch (error) {
       if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
       const said = errorChain(error).map(({ message, name }) => message || name);
-      const reason = said.join(": ") || "unknown reason";
-      const message = redact(`${method} ${path} got no complete response: ${reason}`);
+      const parts = [`${method} ${path} got no complete response`, ...said];
+      const message = redact(parts.join(": "));
       throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
     }
     return toTask(request, answer, redact);

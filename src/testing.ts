@@ -1,7 +1,14 @@
 // A gateway in memory, for tests; published as kling-lip-sync/testing.
-import { isRecord, parseJson } from "./json.js";
-import type { LipSyncTask } from "./task.js";
+import { isRecord, parseJson, textOf } from "./json.js";
+import type { LipSyncRequest } from "./request.js";
+import { isDone, isSucceeded, type LipSyncTask } from "./task.js";
 import { LIP_SYNC_PATH } from "./wire.js";
+
+const BASE_URL = "https://fake-gateway.invalid";
+/** The first bytes of an MP4 file: a box that says what kind of file it is. */
+const VIDEO = "\0\0\0\x14ftypisom\0\0\x02\0isom";
+const TEXT_FIELDS = ["text", "voice_id", "voice_language", "voice_speed"];
+const AUDIO_FIELDS = ["audio_type", "audio_file", "audio_url"];
 
 /** How the fake gateway behaves. All options may be absent or `undefined`. */
 export interface FakeGatewayOptions {
@@ -9,8 +16,13 @@ export interface FakeGatewayOptions {
   apiKey?: string | undefined;
   /** With which poll a task is done; the polls before answer `processing`; default 2. */
   polls?: number | undefined;
-  /** Lets tasks end as `failed`, with this as their `task_status_msg`. */
-  failWith?: string | undefined;
+  /**
+   * Lets tasks end as `failed`, with this as their `task_status_msg`. A function is asked for each
+   * request; where it returns `undefined`, the task succeeds.
+   */
+  failWith?: string | ((request: LipSyncRequest) => string | undefined) | undefined;
+  /** While so many tasks are not done, a create is refused with 429 and 1303; default `Infinity`. */
+  maxParallelTasks?: number | undefined;
 }
 
 /** What the fake gateway was asked. */
@@ -32,7 +44,7 @@ export interface FakeGateway {
   baseUrl: string;
   /** The key that it accepts; the client's option of the same name. */
   apiKey: string;
-  /** Answers as the gateway does, whatever the origin. */
+  /** Answers as the gateway does, whatever the origin; the URL of a video gives its bytes. */
   fetch: typeof globalThis.fetch;
   /** Every request, in the order in which they came. */
   received: ReceivedRequest[];
@@ -41,22 +53,38 @@ export interface FakeGateway {
    * next query returns; after that it goes on as any other.
    */
   tasks: Map<string, LipSyncTask>;
-  /** Gives the next requests these answers, in order: a `Response`, or an `Error` to fail with. */
-  answerNext(...answers: (Response | Error)[]): void;
+  /**
+   * Gives the next requests these answers, in order: a `Response`, an `Error` to fail with, or a
+   * promise of one. With a promise that never settles, the gateway hangs.
+   */
+  answerNext(...answers: FakeAnswer[]): void;
 }
 
+/** What `answerNext` takes. */
+export type FakeAnswer = Response | Error | Promise<Response | Error>;
+
 /**
- * Makes a fake gateway. It checks the key (401 with 1001 or 1002), the request (400 with 1201) and
- * the id (404 with 1203), and takes a task from `submitted` over `processing` to its end.
+ * Makes a fake gateway. It takes a task from `submitted` over `processing` to its end, and checks
+ * what Kling's document says:
+ *
+ * - the key: 401 with code 1001 or 1002
+ * - the id of a task: 404 with 1203
+ * - `maxParallelTasks`: 429 with 1303
+ * - the request: 400 with 1201 unless there is exactly one video, a known mode, every field that the
+ *   mode requires and none of the other mode, `zh` or `en`, and a speed from 0.8 to 2
+ *
+ * It does not look at media, nor at the length of a text.
  */
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
-  const { apiKey = "fake-gateway-key", polls = 2, failWith } = options;
+  const { apiKey = "fake-gateway-key", polls = 2, failWith, maxParallelTasks } = options;
   const received: ReceivedRequest[] = [];
   const tasks = new Map<string, LipSyncTask>();
   const polled = new Map<string, number>();
   /** The tasks as the gateway itself last left them. */
   const stored = new Map<string, { task: LipSyncTask; json: string }>();
-  const planned: (Response | Error)[] = [];
+  /** Why tasks are going to fail. */
+  const failures = new Map<string, string | undefined>();
+  const planned: FakeAnswer[] = [];
   let requests = 0;
   let created = 0;
 
@@ -67,9 +95,14 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   function create(body: unknown): Response {
     const problem = problemOf(body);
     if (problem) return answer(400, 1201, problem);
+    const running = [...tasks.values()].filter((task) => !isDone(task)).length;
+    if (running >= (maxParallelTasks ?? Infinity))
+      return answer(429, 1303, "too many parallel tasks");
     const now = Date.now();
     created += 1;
     const task_id = `task-${created}`;
+    const isFixed = typeof failWith !== "function";
+    failures.set(task_id, isFixed ? failWith : failWith(body as LipSyncRequest));
     const times = { created_at: now, updated_at: now };
     return answer(
       200,
@@ -100,8 +133,9 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
 
   function progress(taskId: string, count: number): Partial<LipSyncTask> {
     if (count < polls) return { task_status: "processing" };
-    if (failWith !== undefined) return { task_status: "failed", task_status_msg: failWith };
-    const url = `https://fake-gateway.invalid/${taskId}.mp4`;
+    const task_status_msg = failures.get(taskId);
+    if (task_status_msg !== undefined) return { task_status: "failed", task_status_msg };
+    const url = `${BASE_URL}/${taskId}.mp4`;
     return {
       task_status: "succeed",
       task_result: { videos: [{ id: `video-of-${taskId}`, url, duration: "5.041" }] },
@@ -109,7 +143,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   }
 
   return {
-    baseUrl: "https://fake-gateway.invalid",
+    baseUrl: BASE_URL,
     apiKey,
     received,
     tasks,
@@ -124,10 +158,13 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       requests += 1;
       received.push({ method: request.method, path: pathname + search, body });
 
-      const next = planned.shift();
+      const next = await untilAbort(planned.shift(), request.signal);
       // Known by its shape: in Jest, an Error may be of another realm.
       if (next && "ok" in next) return next;
       if (next) throw next;
+      const owner = tasks.get(videoOf(pathname));
+      const isVideo = request.method === "GET" && owner && isSucceeded(owner);
+      if (isVideo) return new Response(VIDEO, { headers: { "content-type": "video/mp4" } });
 
       const key = /^Bearer\s+(.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
       if (!key) return answer(401, 1001, "authorization is empty");
@@ -142,21 +179,42 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   };
 }
 
+/** The id of the task whose video has this path, or nothing. */
+function videoOf(pathname: string): string {
+  return /^\/([^/]+)\.mp4$/.exec(pathname)?.[1] ?? "";
+}
+
+/** What was planned, unless the caller gives up before. */
+async function untilAbort(planned: FakeAnswer | undefined, signal: AbortSignal) {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => {
+      reject(signal.reason);
+    });
+  });
+  return await Promise.race([planned, aborted]);
+}
+
 /** What Kling would refuse about the body of a `create`. */
 function problemOf(body: unknown): string | undefined {
   const input = isRecord(body) ? body["input"] : undefined;
   if (!isRecord(input)) return "input is missing";
-  const has = (field: string) => typeof input[field] === "string" && input[field].trim() !== "";
+  const has = (field: string) => textOf(input[field]) !== undefined;
   if (has("video_id") === has("video_url")) return "give either video_id or video_url";
-  const { mode, audio_type: audioType } = input;
+  const { mode, audio_type: audioType, voice_language: language, voice_speed: speed = 1 } = input;
   const isText = mode === "text2video";
   if (!isText && mode !== "audio2video") return "mode is neither text2video nor audio2video";
+  const foreign = (isText ? AUDIO_FIELDS : TEXT_FIELDS).find((field) => field in input);
+  if (foreign) return `${foreign} is a field of the other mode`;
   if (!isText && audioType !== "file" && audioType !== "url") {
     return "audio_type is neither file nor url";
   }
   const needed = isText ? ["text", "voice_id", "voice_language"] : [`audio_${String(audioType)}`];
   const missing = needed.find((field) => !has(field));
-  return missing && `${missing} is missing`;
+  if (missing) return `${missing} is missing`;
+  if (isText && language !== "zh" && language !== "en")
+    return "voice_language is neither zh nor en";
+  const isSpeed = typeof speed === "number" && speed >= 0.8 && speed <= 2;
+  return isSpeed ? undefined : "voice_speed is not from 0.8 to 2";
 }
 
 function parse(text: string): unknown {

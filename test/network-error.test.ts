@@ -81,16 +81,16 @@ describe("an error that is hard to read", () => {
   const unreadable = Object.defineProperty(odd({}), "cause", { get });
 
   it.each<[string, unknown, string]>([
-    ["has a symbol as its code", odd({ code: Symbol("c") }), "said"],
-    ["has an object as its cause", odd({ cause: { a: 1 } }), "said"],
-    ["throws when it is read", unreadable, "unknown reason"],
-    ["is only shaped like one", { name: "Odd", message: "said" }, "said"],
-    ["has no message", Object.assign(new Error(""), { name: "OddError" }), "OddError"],
-    ["has causes", new Error("a", { cause: new Error("b") }), "a: b"],
+    ["has a symbol as its code", odd({ code: Symbol("c") }), ": said"],
+    ["has an object as its cause", odd({ cause: { a: 1 } }), ": said"],
+    ["throws when it is read", unreadable, ""],
+    ["is only shaped like one", { name: "Odd", message: "said" }, ": said"],
+    ["has no message", Object.assign(new Error(""), { name: "OddError" }), ": OddError"],
+    ["has causes", new Error("a", { cause: new Error("b") }), ": a: b"],
   ])("is told by what it says if it %s", async (_, error, said) => {
     const { client } = setUp([failing(error)], { maxRetries: 0 });
     const { message } = await errorOf(client.get("t"), ConnectionError);
-    expect(message).toBe(`GET ${endpoint}/t got no complete response: ${said}`);
+    expect(message).toBe(`GET ${endpoint}/t got no complete response${said}`);
   });
 
   it("is no error at all without a message that is a string", () => {

@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { ApiError, ConnectionError, createLipSyncClient, TaskFailedError } from "../src/index.js";
+import {
+  ApiError,
+  ConnectionError,
+  createLipSyncClient,
+  type LipSyncRequest,
+  TaskFailedError,
+} from "../src/index.js";
 import { createFakeGateway } from "../src/testing.js";
-import { endpoint } from "./fixtures/client.js";
+import { endpoint, errorOf } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
 
 /** A fake gateway and a client of it; each option is the gateway's. */
@@ -35,13 +41,50 @@ describe("createFakeGateway", () => {
     expect(gateway.received).toHaveLength(1 + Math.max(1, polls));
   });
 
-  it("lets tasks fail", async () => {
+  it("lets tasks fail, all or those that a function names", async () => {
     const { client } = setUp({ failWith: "no face" });
     const { task_id } = await client.create(request);
     const ended = client.wait(task_id, { intervalMs: 0 });
     await expect(ended).rejects.toThrow(TaskFailedError);
     await expect(ended).rejects.toThrow("no face");
     await expect(client.get(task_id)).resolves.toMatchObject({ task_status: "failed" });
+
+    const failWith = ({ input }: LipSyncRequest) =>
+      input.video_id === "v-2" ? "no face" : undefined;
+    const chosen = setUp({ failWith, polls: 1 });
+    const ids = [1, 2].map(async (n) => {
+      const input = { ...request.input, video_id: `v-${n}` };
+      return (await chosen.client.create({ input })).task_id;
+    });
+    const [first, second] = await Promise.all(ids);
+    expect(await chosen.client.get(first ?? "")).toMatchObject({ task_status: "succeed" });
+    const failed = { task_status: "failed", task_status_msg: "no face" };
+    expect(await chosen.client.get(second ?? "")).toMatchObject(failed);
+  });
+
+  it("refuses a create while too many tasks are not done", async () => {
+    const { gateway, client } = setUp({ maxParallelTasks: 2, polls: 1 });
+    const once = { maxRetries: 0 };
+    const { task_id } = await client.create({ input: { ...request.input, voice_speed: 0.8 } });
+    await client.create({ input: { ...request.input, voice_speed: 2 } });
+    const error = await errorOf(client.create(request, once), ApiError);
+    expect(error).toMatchObject({ status: 429, code: 1303, mayHaveCreatedTask: false });
+    expect(gateway.tasks.size).toBe(2);
+    await client.wait(task_id);
+    await expect(client.create(request, once)).resolves.toMatchObject({ task_id: "task-3" });
+  });
+
+  it("gives the bytes of a video that is done, to whoever has its URL", async () => {
+    const { gateway, client } = setUp({ polls: 1 });
+    const { task_id } = await client.create(request);
+    const path = `${gateway.baseUrl}/${task_id}.mp4`;
+    expect((await gateway.fetch(path)).status).toBe(401);
+    const { task_result } = await client.wait(task_id);
+    const video = await gateway.fetch(task_result.videos[0].url);
+    expect(video.headers.get("content-type")).toBe("video/mp4");
+    expect(new TextDecoder().decode(await video.arrayBuffer())).toContain("ftypisom");
+    expect((await gateway.fetch(path, { method: "DELETE" })).status).toBe(401);
+    expect((await gateway.fetch(`${path}.mp4`)).status).toBe(401);
   });
 
   it("checks the key", async () => {
@@ -60,6 +103,8 @@ describe("createFakeGateway", () => {
   });
 
   const audio = { video_url: "u", mode: "audio2video", audio_type: "url", audio_url: "u" };
+  const noSpeed = "voice_speed is not from 0.8 to 2";
+  const noLanguage = "voice_language is neither zh nor en";
 
   const noMode = "mode is neither text2video nor audio2video";
   const noType = "audio_type is neither file nor url";
@@ -78,6 +123,12 @@ describe("createFakeGateway", () => {
     ["text is missing", { input: { ...request.input, text: "" } }],
     ["voice_id is missing", { input: { ...request.input, voice_id: 5 } }],
     ["voice_language is missing", { input: { ...request.input, voice_language: null } }],
+    [noLanguage, { input: { ...request.input, voice_language: "fr" } }],
+    [noSpeed, { input: { ...request.input, voice_speed: 0.7 } }],
+    [noSpeed, { input: { ...request.input, voice_speed: 2.1 } }],
+    [noSpeed, { input: { ...request.input, voice_speed: "1" } }],
+    ["audio_url is a field of the other mode", { input: { ...request.input, audio_url: "u" } }],
+    ["voice_speed is a field of the other mode", { input: { ...audio, voice_speed: 1 } }],
   ])("refuses a request: %s", async (message, body) => {
     const { gateway } = setUp();
     const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -112,6 +163,19 @@ describe("createFakeGateway", () => {
     await expect(client.create(request)).rejects.toBeInstanceOf(ApiError);
     await expect(client.create(request)).resolves.toMatchObject({ task_id: "task-1" });
     expect(gateway.received).toHaveLength(3);
+  });
+
+  it("gives what a promise resolves with, and hangs until an abort where it never settles", async () => {
+    const { gateway, client } = setUp();
+    gateway.answerNext(
+      Promise.resolve(new Response("", { status: 503 })),
+      new Promise(() => undefined),
+    );
+    const once = { maxRetries: 0 };
+    await expect(client.create(request, once)).rejects.toMatchObject({ status: 503 });
+    const error = await errorOf(client.create(request, { ...once, timeoutMs: 5 }), ConnectionError);
+    expect(error.message).toContain("timed out after 5 ms");
+    await expect(client.create(request, once)).resolves.toMatchObject({ task_id: "task-1" });
   });
 
   it("answers with what a test set in its tasks, exactly as it is, and then goes on", async () => {

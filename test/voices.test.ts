@@ -5,6 +5,7 @@ import { parseVoices } from "../scripts/spec/voices.js";
 import { readProject } from "./fixtures/scripts.js";
 
 const source = { file: "spec/voices.yaml", text: await readProject("spec", "voices.yaml") };
+const overlay = { file: "spec/overlay.yaml", text: "actions: []" };
 const { sources, voices } = parseVoices(source);
 const ids = [...new Set(voices.map(({ id }) => id))];
 const idsFor = (language: string) =>
@@ -38,7 +39,7 @@ describe("spec/voices.yaml", () => {
 });
 
 describe("docs/voices.md", () => {
-  const page = generateDocs(source).get("voices.md") ?? "";
+  const page = generateDocs(overlay, source).get("voices.md") ?? "";
 
   it("says that it is generated, and from what", () => {
     expect(page).toMatch(

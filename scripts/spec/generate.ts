@@ -3,6 +3,7 @@
 import path from "node:path";
 import { stringify } from "yaml";
 import type { Source } from "../files.js";
+import { correctionsPage } from "./corrections.js";
 import { displayName, type JsonObject, parseOpenApi, parseYaml, project } from "./document.js";
 import { applyOverlay } from "./overlay.js";
 import { toTypeScript } from "./types.js";
@@ -44,10 +45,15 @@ export async function generate(spec: Source, overlay: Source): Promise<Map<strin
 }
 
 /** The text of each generated page of docs/, by its name. */
-export function generateDocs(voices: Source): Map<string, string> {
-  const header = headerOf([voices], "scripts/generate.ts");
-  const comment = `<!--\n${header.map((line) => `${line}\n`).join("")}-->\n\n`;
-  return new Map([["voices.md", comment + voicesPage(parseVoices(voices))]]);
+export function generateDocs(overlay: Source, voices: Source): Map<string, string> {
+  const commentOf = (source: Source) => {
+    const header = headerOf([source], "scripts/generate.ts");
+    return `<!--\n${header.map((line) => `${line}\n`).join("")}-->\n\n`;
+  };
+  return new Map([
+    ["corrections.md", commentOf(overlay) + correctionsPage(overlay)],
+    ["voices.md", commentOf(voices) + voicesPage(parseVoices(voices))],
+  ]);
 }
 
 function headerOf(sources: Source[], tools: string): string[] {

@@ -55,7 +55,8 @@ describe("npm run generate", () => {
 
   it.concurrent("writes the page of the voices from the data that --voices names", async () => {
     const at = await folder({ "one.yaml": "sources: []\nvoices: []\n" });
-    expect(await cli(["--voices", "one.yaml", "--docs", "."], at)).toEqual(wrote("voices.md"));
+    const pages = wrote("corrections.md, voices.md");
+    expect(await cli(["--voices", "one.yaml", "--docs", "."], at)).toEqual(pages);
     expect(await read(at, "voices.md")).toContain("- 0 ids are known");
   });
 

@@ -5,7 +5,7 @@ import path from "node:path";
 import { build } from "esbuild";
 import ts from "typescript";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parse, parseDocument, type YAMLMap } from "yaml";
+import { parseDocument, type YAMLMap } from "yaml";
 import { serve } from "../../scripts/demo.js";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
@@ -111,16 +111,6 @@ describe("the README's tables", () => {
       const listed = carried.split("such as")[0]?.match(/\w+/g) ?? [];
       expect(listed, error).toEqual(expect.arrayContaining(names));
     }
-  });
-
-  it("list the corrections as spec/overlay.yaml does, each with its evidence", async () => {
-    const overlay: unknown = parse(await readProject("spec", "overlay.yaml"));
-    const { actions } = overlay as { actions: { "x-id": string }[] };
-    const heading = "## Corrections to the published page";
-    const rows = rowsBelow(heading);
-    expect(firstOf(rows)).toEqual(actions.map((action) => action["x-id"]));
-    expect(tablesOf(below(heading))[0]?.[0]?.at(-1)).toBe("Evidence");
-    expect(rows.filter((row) => row.length !== 4 || row.includes(""))).toEqual([]);
   });
 
   it("list every field of the request's input", async () => {

@@ -1,0 +1,46 @@
+// docs/corrections.md, in the overlay's own words.
+import { stringify } from "yaml";
+import type { Source } from "../files.js";
+import { type Json, parseYaml } from "./document.js";
+
+interface Action {
+  "x-id": string;
+  target: string;
+  /** Three parts, which begin with "Page:", "Truth:" and "Evidence:". */
+  description: string;
+  update?: Json;
+  remove?: boolean;
+}
+
+/**
+ * The page as Markdown, without a header.
+ *
+ * @throws Error - the text is not valid YAML
+ */
+export function correctionsPage(overlay: Source): string {
+  const { actions } = parseYaml(overlay) as Json & { actions: Action[] };
+  return [
+    "# Corrections to the published page",
+    "",
+    "What is wrong or missing in the OpenAPI page from which this library is generated, with the " +
+      "evidence. It is also a report to whoever publishes the page: each entry says which place to " +
+      "change and how. The whole result is " +
+      "[generated/openapi.yaml](../generated/openapi.yaml), which can be published as it is.",
+    "",
+    `There are ${actions.length} corrections, in the order in which they are applied: ` +
+      "[spec/overlay.yaml](../spec/overlay.yaml), an OpenAPI Overlay 1.1. Places are JSONPath.",
+    "",
+    ...actions.flatMap(sectionOf),
+  ].join("\n");
+}
+
+function sectionOf({ "x-id": id, target, description, update, remove }: Action): string[] {
+  const change = remove ? ["Remove it."] : ["Write:", "", "```yaml", yamlOf(update), "```"];
+  const parts = description.trim().split(/^(?=Truth:|Evidence:)/m);
+  const claims = parts.map((part) => `- ${part.trim().replaceAll("\n", " ")}`);
+  return [`## ${id}`, "", `\`${target}\``, "", ...claims, "", ...change, ""];
+}
+
+function yamlOf(update: Json | undefined): string {
+  return stringify(update, { lineWidth: 100, aliasDuplicateObjects: false }).trimEnd();
+}
