@@ -146,9 +146,28 @@ function merged(one: Schema, other: Schema): Schema {
 }
 
 const blank = fc.constantFrom("", " ", "\n\t", "\u3000");
-// What a URL and a Base64 text must look like, the client leaves to the server.
-const url = fc.oneof(fc.webUrl(), fc.constantFrom("HTTPS://media.example/a.mp4", "s3+x.y-z://b/c"));
-const base64 = fc.base64String({ minLength: 1 });
+const url = mostly(
+  fc.webUrl(),
+  fc.constantFrom("HTTPS://media.example/a.mp4", "s3+x.y-z://bucket/b", "https://a b"),
+  fc.constantFrom(
+    "https://",
+    "https://\u3000",
+    "//media.example/a",
+    "/a.mp4",
+    "a.mp4",
+    " https://a",
+  ),
+  fc.constantFrom("http:/media.example", "1http://a", "h_t://a", "data:audio/mp3,a", "blob:x"),
+  blank,
+  fc.string(),
+);
+const base64 = mostly(
+  fc.base64String({ minLength: 1 }),
+  fc.constantFrom("AA", "AA=", "AA==", "AA===", "A=A", "=", "AA==\n", "AA A", "AA_-", "ÄA=="),
+  fc.constantFrom("data:audio/mpeg;base64,AAAA", "data:AAAA"),
+  blank,
+  fc.string(),
+);
 const words = mostly(fc.string({ unit: "grapheme", minLength: 1 }), blank);
 const noVideo = fc.oneof(fc.constantFrom(undefined, null), blank);
 
@@ -215,6 +234,10 @@ describe("a request, whatever is wrong with it,", () => {
     ["what the modes require", ({ input }) => delete input.allOf],
     ["that a text is not blank", ({ ofText }) => delete ofText["text"]],
     ["that a voice is not blank", ({ ofText }) => delete ofText["voice_id"]],
+    ["that a video's URL is absolute", ({ fields }) => delete fields["video_url"]?.pattern],
+    ["that an audio's URL is absolute", ({ fields }) => delete fields["audio_url"]?.pattern],
+    ["that an audio file is Base64", ({ fields }) => delete fields["audio_file"]?.pattern],
+    ["that a callback's URL is absolute", ({ body }) => delete body["callback_url"]?.pattern],
   ])("would not agree with a document that does not say %s", async (_, edit) => {
     const other = parse(openapi) as Document;
     edit(schemasOf(other));
@@ -227,8 +250,10 @@ describe("a request, whatever is wrong with it,", () => {
 
 type Schemas = ReturnType<typeof schemasOf>;
 
-/** The parts of a document that have the rules. */
+/** The parts of a document that have the rules: two schemas, and the fields of three. */
 function schemasOf(document: Document) {
-  const input = requestSchemaOf(document).properties?.["input"] ?? {};
-  return { input, ofText: input.allOf?.[0]?.oneOf?.[0]?.properties ?? {} };
+  const body = requestSchemaOf(document).properties ?? {};
+  const input = body["input"] ?? {};
+  const ofText = input.allOf?.[0]?.oneOf?.[0]?.properties ?? {};
+  return { body, input, fields: input.properties ?? {}, ofText };
 }
