@@ -42,7 +42,8 @@ export function attempt(
       response = await fetch(baseUrl + path, {
         method,
         headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
-        body: body === undefined ? null : blobOnDeno(body),
+        // Deno sends a string again by itself when a reused connection breaks.
+        body: body !== undefined && "Deno" in globalThis ? new Blob([body]) : (body ?? null),
         signal,
         // Following could turn the POST into a GET, or send the key and the body elsewhere.
         redirect: "manual",
@@ -60,7 +61,3 @@ export function attempt(
     return toTask(request, answer, redact);
   });
 }
-
-/** On Deno a Blob, because Deno sends a string again by itself when a reused connection breaks. */
-const blobOnDeno = (text: string): Blob | string =>
-  "Deno" in globalThis ? new Blob([text]) : text;

@@ -4,7 +4,7 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
-const ENTRIES = ["index", "testing"];
+const ENTRIES = ["index", "testing", "bullmq"];
 
 await rm("dist", { recursive: true, force: true });
 await build({
