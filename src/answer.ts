@@ -36,7 +36,9 @@ function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
   const code = codeOf(json);
   if (code === 0) return asTask(data);
   const held = code === "success" ? property(data, "data") : undefined;
-  return asTask(held) ?? asTask(property(held, "data"));
+  const task = asTask(held) ?? asTask(property(held, "data"));
+  // Only the gateway's own id can be asked for.
+  return task && { ...task, task_id: textOf(property(data, "task_id")) ?? task.task_id };
 }
 
 /** The response without the key: an error is made of this one alone. */
@@ -59,9 +61,9 @@ function apiError(request: WrittenRequest, answer: Answer, redact: Redact): ApiE
   let message = `${request.method} ${request.path} answered ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId) message += `, request id ${oneLine(requestId)}`;
-  message += `: ${oneLine(reasonOf(answer, json)) || "the response is empty."}`;
+  message += `: ${oneLine(reasonOf(answer, json)) || "it is empty."}`;
   if (isPost && taskId)
-    message += ` It names task ${oneLine(taskId)}: get it before you create again.`;
+    message += `; it names task ${oneLine(taskId)}: get it before you create again.`;
 
   // A refusal that names a task is not certain, and neither is a code in a gateway's own envelope.
   const isCertain = !taskId && isRefused(status, codeOf(json));
@@ -83,12 +85,12 @@ function taskIdIn(json: unknown, sent = ""): string | undefined {
 /** Why the response is not a task: what is odd about it, or else what the gateway wrote. */
 function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown): string {
   if (REDIRECTS.includes(status)) {
-    return `it redirects to ${headers.get("location") ?? "another place"}; ${IS_BASE_URL_RIGHT}`;
+    return `it redirects to ${headers.get("location") ?? "?"}; ${IS_BASE_URL_RIGHT}`;
   }
-  if (isTooLarge) return "the response is larger than 1 MiB.";
+  if (isTooLarge) return "it is larger than 1 MiB.";
   const isWrongPlace = isSuccess(status) || status === 404;
-  if (json === undefined && isWrongPlace) return `the response is not JSON; ${IS_BASE_URL_RIGHT}`;
-  if (isSuccess(status) && codeOf(json) === 0) return "the response holds no task.";
+  if (json === undefined && isWrongPlace) return `it is not JSON; ${IS_BASE_URL_RIGHT}`;
+  if (isSuccess(status) && codeOf(json) === 0) return "it holds no task.";
   const error = property(json, "error");
   const said = textOf(property(json, "message")) ?? textOf(property(error, "message"));
   return said ?? textOf(error) ?? text;

@@ -29,7 +29,7 @@ export interface LipSyncClientOptions {
   fetch?: typeof globalThis.fetch | undefined;
   /**
    * Timeout for one attempt in milliseconds, including the key function and reading the response
-   * body; default 60_000. `Infinity` means no timeout.
+   * body; default 60_000, at most 24 days.
    */
   timeoutMs?: number | undefined;
   /** How many times a failed attempt is retried where that is safe; default 2. */

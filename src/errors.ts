@@ -56,7 +56,7 @@ export class ApiError extends LipSyncError {
   declare readonly body: string;
   /**
    * The id of a task that the response names although it is not that task. `get` it before you call
-   * `create` again; `mayHaveCreatedTask` is true then.
+   * `create` again; `mayHaveCreatedTask` of a `create` is true then.
    */
   declare readonly taskId: string | undefined;
 
@@ -97,7 +97,7 @@ export class TaskTimeoutError extends LipSyncError {
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {
     const status = task?.task_status ?? "unknown";
-    const message = `Task ${taskId} was not done after ${timeoutMs} ms (status: ${status}); it goes on.`;
+    const message = `Task ${taskId} was not done after ${timeoutMs} ms (${status}).`;
     super(message, cause === undefined ? {} : { cause });
     this.taskId = taskId;
     this.task = task;

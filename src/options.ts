@@ -10,13 +10,13 @@ export const environmentVariable = (name: string): unknown =>
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
     new ConfigurationError(`The base URL ${why}. Pass it as baseUrl or set KLING_BASE_URL.`);
-  if (given === undefined || given === null) throw invalid("is missing");
+  if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
   const isPlain = /^https?:\/\/[^?#@]+$/i.test(url) && URL.canParse(url);
   if (!isPlain) throw invalid("is not an http(s) URL, or has @, ? or #");
   // The habit from OpenAI clients, or the whole URL of the endpoint.
   const extra = /\/\/.+(\/(?:v1|kling|videos|lip-sync))$/i.exec(url)?.[1];
-  if (extra) throw invalid(`ends in ${extra}, which is added to it`);
+  if (extra) throw invalid(`ends in ${extra}, which is added`);
   return url;
 }
 

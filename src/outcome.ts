@@ -36,9 +36,13 @@ export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): 
   return !isBilled && (status === 408 || status >= 500);
 }
 
-/** A 404 in JSON: a gateway may not know a new task yet. A web page says that the path is wrong. */
-export const isUnknownTask = (error: unknown): boolean =>
-  error instanceof ApiError && error.status === 404 && parseJson(error.body) !== undefined;
+/** That a gateway does not know a task, which may be new. A 404 without JSON says that the path is wrong. */
+export function isUnknownTask(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  // new-api says it with status 400.
+  if (error.code === "task_not_exist") return true;
+  return error.status === 404 && parseJson(error.body) !== undefined;
+}
 
 /** The pause that a failed response asks for with `Retry-After`, in seconds or as a date. */
 export function retryAfterMs(error: unknown): number | undefined {

@@ -32,7 +32,8 @@ describe("the base URL", () => {
   const gateway = "https://gateway.example";
 
   it.each([
-    ["is not an http(s) URL", ["", "gateway.example", "/kling", "ftp://a.example", "https://"]],
+    ["is missing", [""]],
+    ["is not an http(s) URL", ["gateway.example", "/kling", "ftp://a.example", "https://"]],
     ["is not an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
     ["is missing", [null]],
     ["ends in /v1,", [`${gateway}/v1`, `${gateway}/kling/v1`]],

@@ -54,7 +54,13 @@ describe("new-api's envelope of a query", () => {
     ["Kling's own response", generic({ code: 0, message: "SUCCEED", data: kling })],
   ])("is the task where it holds %s", async (_, body) => {
     const { client } = setUp([answer(200, body)]);
-    expect(await client.get("t")).toEqual(succeeded.data);
+    // The gateway knows the task by its own id only.
+    expect(await client.get("t")).toEqual({ ...succeeded.data, task_id: "outer" });
+  });
+
+  it("keeps the id of the task that it holds where it has none of its own", async () => {
+    const body = { code: "success", data: { status: "SUCCESS", data: kling } };
+    expect(await setUp([answer(200, body)]).client.get("t")).toEqual(succeeded.data);
   });
 
   it.each([

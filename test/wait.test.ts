@@ -178,6 +178,13 @@ describe("a task that the gateway does not know", () => {
     expect(never.polledAt()).toEqual([0, 10_500, 21_000]);
   });
 
+  it("may be new where new-api says so with status 400", async () => {
+    const unknown = answer(400, { code: "task_not_exist", message: "task_not_exist", data: null });
+    const { ended } = waitFor([unknown, done()]);
+    await vi.advanceTimersByTimeAsync(10_500);
+    await expect(ended).resolves.toEqual(succeeded.data);
+  });
+
   it("is the cause where the limit comes first, and ends a get at once", async () => {
     const { ended, client } = waitFor([unknown(), unknown()], { timeoutMs: 5000 });
     await vi.advanceTimersByTimeAsync(5000);
@@ -232,7 +239,7 @@ describe("the limit", () => {
       taskId: "t",
       task: { task_status: "processing" },
       mayHaveCreatedTask: false,
-      message: "Task t was not done after 1800000 ms (status: processing); it goes on.",
+      message: "Task t was not done after 1800000 ms (processing).",
     });
     expect(error).not.toHaveProperty("cause");
   });
@@ -242,7 +249,7 @@ describe("the limit", () => {
     await vi.advanceTimersByTimeAsync(5000);
     const error = await errorOf(ended, TaskTimeoutError);
     expect(error).toMatchObject({ taskId: "t", task: undefined, cause: { status: 429 } });
-    expect(error.message).toBe("Task t was not done after 5000 ms (status: unknown); it goes on.");
+    expect(error.message).toBe("Task t was not done after 5000 ms (unknown).");
     expect(polledAt()).toEqual([0]);
   });
 

@@ -1,6 +1,7 @@
 // Prints what a consumer sees of the entries of the package: imported, required, and together.
 import { createRequire } from "node:module";
 import * as library from "kling-lip-sync";
+import { lipSyncProcessor } from "kling-lip-sync/bullmq";
 import { createFakeGateway } from "kling-lip-sync/testing";
 
 const require = createRequire(import.meta.url);
@@ -16,11 +17,15 @@ const task = await client.wait(task_id);
 const stranger = library.createLipSyncClient({ ...createFakeGateway(), apiKey: "another-key" });
 const error = await stranger.get("task-1").catch((caught) => caught);
 
+const data = { input: {}, task: { claimedAt: 0, id: task_id } };
+const errorOfJob = await lipSyncProcessor(stranger)({ data }).catch((caught) => caught);
+
 console.log(
   JSON.stringify({
     video: task.task_result.videos[0].url,
     version: require("kling-lip-sync/package.json").version,
     isErrorOfBoth: error instanceof library.ApiError && error instanceof required.ApiError,
+    isErrorOfJob: errorOfJob instanceof library.ApiError,
     hasSameExports: Object.keys(library).every((name) => library[name] === required[name]),
   }),
 );

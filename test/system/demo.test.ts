@@ -179,7 +179,7 @@ describe("a mistake sends nothing and is told in one line:", () => {
 
 describe("explain", () => {
   test("says after a timeout how to resume, and why the last poll failed", () => {
-    const late = "Task task-1 was not done after 5 ms (status: unknown); it goes on.";
+    const late = "Task task-1 was not done after 5 ms (unknown).";
     const resume = "To wait for it again, unbilled: npm run demo -- --task-id task-1";
     const about = { host: "gateway.example", taskId: "task-1" };
     const explained = (cause?: Error) =>

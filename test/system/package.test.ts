@@ -77,6 +77,7 @@ describe("the packed tarball", () => {
       video: "https://fake-gateway.invalid/task-1.mp4",
       version,
       isErrorOfBoth: true,
+      isErrorOfJob: true,
       hasSameExports: true,
     });
   });

@@ -1,0 +1,120 @@
+// A worker process of the fleet. It writes a line for each step of a job, before it does the step,
+// so that whoever kills it knows where it was; and it can freeze before a step.
+import { writeSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { type LipSyncJob, lipSyncProcessor } from "../../src/bullmq.js";
+import { createLipSyncClient } from "../../src/index.js";
+import type { Step, WorkerEvent } from "./trace.js";
+
+/** What a worker reads from the environment, as JSON in `FLEET_WORKER`. */
+export interface WorkerSettings {
+  redisPort: number;
+  queue: string;
+  baseUrl: string;
+  apiKey: string;
+  concurrency: number;
+  intervalMs: number;
+  pauseMs: number;
+  graceMs: number;
+  lockMs: number;
+  stalledMs: number;
+  /** The client's limit for one attempt. */
+  attemptMs: number;
+  /** In whose node_modules BullMQ is. */
+  folder: string;
+  /** Before which step the worker freezes, once; somebody else has to continue it. */
+  freezeAt?: Step | undefined;
+}
+
+const settings = JSON.parse(process.env["FLEET_WORKER"] ?? "") as WorkerSettings;
+let { freezeAt } = settings;
+
+/** Written at once: a line in a buffer would be lost with the process. */
+function say(event: WorkerEvent, what = ""): void {
+  writeSync(1, `${event}\t${what.replaceAll("\n", " ")}\n`);
+}
+
+function step(name: Step, job: string): void {
+  say(name, job);
+  if (freezeAt !== name) return;
+  freezeAt = undefined;
+  say("frozen", job);
+  process.kill(process.pid, "SIGSTOP");
+}
+
+const client = createLipSyncClient({
+  baseUrl: settings.baseUrl,
+  apiKey: settings.apiKey,
+  timeoutMs: settings.attemptMs,
+});
+const run = lipSyncProcessor(
+  {
+    ...client,
+    create(request, options) {
+      step("create", nameOf(request));
+      return client.create(request, options);
+    },
+  },
+  settings,
+);
+
+/** The name of a job is the text of its request. */
+function nameOf({ input }: LipSyncJob["data"]): string {
+  return input.mode === "text2video" ? input.text : "";
+}
+
+/** Lets the methods of a job say their step. */
+function traced(job: LipSyncJob): LipSyncJob {
+  const name = nameOf(job.data);
+  const extendLock = job.extendLock.bind(job);
+  const updateData = job.updateData.bind(job);
+  let proofs = 0;
+  job.extendLock = async (...args) => {
+    proofs += 1;
+    if (proofs < 3) step(proofs === 1 ? "prove" : "prove again", name);
+    const answer = await extendLock(...args);
+    if (answer !== 1) say("lock lost", name);
+    return answer;
+  };
+  job.updateData = async (data) => {
+    step(
+      data.task === undefined ? "release" : data.task.id === undefined ? "claim" : "store",
+      name,
+    );
+    await updateData(data);
+  };
+  return job;
+}
+
+// The types are those of the version that is installed here; what is used of them, all versions have.
+const require = createRequire(path.join(settings.folder, "package.json"));
+const { Worker } = require("bullmq") as typeof import("bullmq");
+const worker = new Worker<LipSyncJob["data"]>(
+  settings.queue,
+  async (job, token) => {
+    try {
+      return await run(traced(job), token);
+    } finally {
+      say("left", nameOf(job.data));
+    }
+  },
+  {
+    connection: { host: "127.0.0.1", port: settings.redisPort, maxRetriesPerRequest: null },
+    concurrency: settings.concurrency,
+    lockDuration: settings.lockMs,
+    stalledInterval: settings.stalledMs,
+    maxStalledCount: 1e9,
+  },
+);
+worker.on("error", (error) => {
+  say("error", error.message);
+});
+process.on("SIGTERM", () => {
+  void worker.close().then(() => {
+    say("closed");
+    process.exit();
+  });
+});
+await worker.waitUntilReady();
+say("ready");
