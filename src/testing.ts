@@ -1,7 +1,7 @@
 // A gateway in memory, for tests; published as kling-lip-sync/testing.
 import { isRecord, parseJson, textOf } from "./json.js";
 import type { LipSyncRequest } from "./request.js";
-import { isDone, isSucceeded, type LipSyncTask } from "./task.js";
+import { asTask, isDone, isSucceeded, type LipSyncTask } from "./task.js";
 import { LIP_SYNC_PATH } from "./wire.js";
 
 const BASE_URL = "https://fake-gateway.invalid";
@@ -95,7 +95,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   function create(body: unknown): Response {
     const problem = problemOf(body);
     if (problem) return answer(400, 1201, problem);
-    const running = [...tasks.values()].filter((task) => !isDone(task)).length;
+    const running = [...tasks.values()].filter((task) => !isDone(settled(task))).length;
     if (running >= (maxParallelTasks ?? Infinity))
       return answer(429, 1303, "too many parallel tasks");
     const now = Date.now();
@@ -119,7 +119,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     polled.set(taskId, count);
     const left = stored.get(taskId);
     const isSetByTest = left?.task !== task || left.json !== JSON.stringify(task);
-    const isPending = task.task_status === "submitted" || task.task_status === "processing";
+    const isPending = !["succeed", "failed"].includes(settled(task).task_status);
     if (isSetByTest || !isPending) return answer(200, 0, "SUCCEED", store(taskId, task));
     const next = { ...task, ...progress(taskId, count), updated_at: Date.now() };
     return answer(200, 0, "SUCCEED", store(taskId, next));
@@ -133,7 +133,9 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
 
   function progress(taskId: string, count: number): Partial<LipSyncTask> {
     if (count < polls) return { task_status: "processing" };
-    const task_status_msg = failures.get(taskId);
+    // A task that a test set was not asked about when it was created.
+    const all = typeof failWith === "string" ? failWith : undefined;
+    const task_status_msg = failures.has(taskId) ? failures.get(taskId) : all;
     if (task_status_msg !== undefined) return { task_status: "failed", task_status_msg };
     const url = `${BASE_URL}/${taskId}.mp4`;
     return {
@@ -149,6 +151,8 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     tasks,
     answerNext(...answers) {
       planned.push(...answers);
+      // A promise that rejects before its request comes is no accident.
+      for (const answer of answers) Promise.resolve(answer).catch(() => undefined);
     },
     async fetch(input, init) {
       const request = new Request(input, init);
@@ -158,12 +162,12 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       requests += 1;
       received.push({ method: request.method, path: pathname + search, body });
 
-      const next = await untilAbort(planned.shift(), request.signal);
+      const next = await untilAbort(planned.shift(), init?.signal ?? request.signal);
       // Known by its shape: in Jest, an Error may be of another realm.
       if (next && "ok" in next) return next;
       if (next) throw next;
       const owner = tasks.get(videoOf(pathname));
-      const isVideo = request.method === "GET" && owner && isSucceeded(owner);
+      const isVideo = request.method === "GET" && owner && isSucceeded(settled(owner));
       if (isVideo) return new Response(VIDEO, { headers: { "content-type": "video/mp4" } });
 
       const key = /^Bearer\s+(.+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
@@ -178,6 +182,9 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     },
   };
 }
+
+/** A task in Kling's words; a test may have set it in another gateway's. */
+const settled = (task: LipSyncTask): LipSyncTask => asTask(task) ?? task;
 
 /** The id of the task whose video has this path, or nothing. */
 function videoOf(pathname: string): string {

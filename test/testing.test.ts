@@ -190,6 +190,32 @@ describe("createFakeGateway", () => {
     expect(await client.get("mine")).toEqual({ ...task, task_status: "submitted" });
   });
 
+  it("goes on from another gateway's words, fails as it was told, and frees a slot", async () => {
+    const options = { polls: 1, failWith: "no face", maxParallelTasks: 1 };
+    const { gateway, client } = setUp(options);
+    const set = (task_status: string, more: object = {}) =>
+      gateway.tasks.set(
+        "mine",
+        Object.assign(
+          { task_id: "mine", created_at: 1, updated_at: 2 },
+          { task_status, ...more },
+        ) as never,
+      );
+    set("queued");
+    expect(await client.get("mine")).toMatchObject({ task_status: "queued" });
+    expect(await client.get("mine")).toMatchObject({ task_status_msg: "no face" });
+    set("succeeded", { task_result: { videos: [{ url: "u", duration: "1" }] } });
+    await expect(client.create(request, { maxRetries: 0 })).resolves.toBeDefined();
+    expect((await gateway.fetch(`${gateway.baseUrl}/mine.mp4`)).status).toBe(200);
+  });
+
+  it("may be given a promise that rejects before its request comes", async () => {
+    const { gateway, client } = setUp();
+    gateway.answerNext(Promise.reject(new Error("boom")));
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(client.get("t", { maxRetries: 0 })).rejects.toThrow("boom");
+  });
+
   it("answers with a task that a test changed in place, exactly as it is", async () => {
     const { gateway, client } = setUp({ polls: 1 });
     const { task_id } = await client.create(request);
