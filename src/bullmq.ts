@@ -5,6 +5,7 @@ import type { LipSyncClient } from "./client.js";
 import { ApiError, InvalidRequestError, LipSyncError } from "./errors.js";
 import { TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { property } from "./json.js";
+import { checkNumber } from "./options.js";
 import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
 import { checkTaskId, type LipSyncRequest } from "./request.js";
 import { isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
@@ -60,13 +61,18 @@ export interface LipSyncProcessorOptions {
  * and resolves with the finished task. Between two polls the job is delayed and holds no slot.
  *
  * The worker needs `maxStalledCount: 1e9`, and Redis `appendfsync always` and `noeviction`.
+ *
+ * @throws ConfigurationError - an option is invalid
  */
 export function lipSyncProcessor(
   client: LipSyncClient,
   options: LipSyncProcessorOptions = {},
 ): (job: LipSyncJob, token?: string) => Promise<SucceededLipSyncTask> {
-  const { intervalMs = 10_000, pauseMs = 10_000, graceMs = 120_000 } = options;
-  const { lockMs = 30_000, timeoutMs = 86_400_000 } = options;
+  const intervalMs = checkNumber("intervalMs", 10_000, options.intervalMs);
+  const pauseMs = checkNumber("pauseMs", 10_000, options.pauseMs);
+  const graceMs = checkNumber("graceMs", 120_000, options.graceMs);
+  const lockMs = checkNumber("lockMs", 30_000, options.lockMs);
+  const timeoutMs = checkNumber("timeoutMs", 86_400_000, options.timeoutMs);
   /** Until when this process creates nothing. */
   let pausedUntil = 0;
 

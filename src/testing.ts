@@ -76,7 +76,7 @@ export type FakeAnswer = Response | Error | Promise<Response | Error>;
  * It does not look at media, nor at the length of a text.
  */
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
-  const { apiKey = "fake-gateway-key", polls = 2, failWith, maxParallelTasks } = options;
+  const { apiKey = "fake-gateway-key", polls = 2, failWith, maxParallelTasks = Infinity } = options;
   const received: ReceivedRequest[] = [];
   const tasks = new Map<string, LipSyncTask>();
   const polled = new Map<string, number>();
@@ -96,8 +96,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     const problem = problemOf(body);
     if (problem) return answer(400, 1201, problem);
     const running = [...tasks.values()].filter((task) => !isDone(settled(task))).length;
-    if (running >= (maxParallelTasks ?? Infinity))
-      return answer(429, 1303, "too many parallel tasks");
+    if (running >= maxParallelTasks) return answer(429, 1303, "too many parallel tasks");
     const now = Date.now();
     created += 1;
     const task_id = `task-${created}`;

@@ -343,6 +343,17 @@ describe("settleLipSyncJob", () => {
   });
 });
 
+it("refuses an option that cannot work", () => {
+  const client = createLipSyncClient();
+  const names = ["intervalMs", "pauseMs", "graceMs", "lockMs", "timeoutMs"];
+  for (const name of names) {
+    const make = () => lipSyncProcessor(client, { [name]: -1 });
+    expect(make).toThrow(
+      new ConfigurationError(`The option ${name} must be a number >= 0, not -1.`),
+    );
+  }
+});
+
 it("fits a Worker and a Queue of BullMQ without a cast", () => {
   const fits = (job: Job<LipSyncRequest, SucceededLipSyncTask>) => {
     const processor = lipSyncProcessor(createLipSyncClient());

@@ -9,13 +9,15 @@ const options = members.filter(({ name }) => /^\w+Options\./.test(name));
 const callables = [
   ...published.filter(({ symbol }) => symbol.flags & ts.SymbolFlags.Function),
   ...members.filter(({ symbol }) => symbol.flags & ts.SymbolFlags.Method),
-];
+].filter(({ name }) => !name.startsWith("LipSyncJob.")); // BullMQ documents its own methods
 
 /** What each can end with, an abort and the caller's own errors apart. */
 const ofAnyCall = ["ApiError", "ConfigurationError", "InvalidRequestError"];
 const errorsOf = {
   createLipSyncClient: ["ConfigurationError"],
   parseTaskCallback: ["InvalidRequestError"],
+  lipSyncProcessor: ["ConfigurationError"],
+  settleLipSyncJob: ["InvalidRequestError"],
   "LipSyncClient.create": [...ofAnyCall, "ConnectionError"].sort(),
   "LipSyncClient.get": [...ofAnyCall, "ConnectionError"].sort(),
   "LipSyncClient.wait": [...ofAnyCall, "TaskFailedError", "TaskTimeoutError"],
@@ -26,6 +28,7 @@ const defaultsInCode: Record<string, string> = {
   ...(await numbersIn("LipSyncClientOptions", "client.ts")),
   ...(await numbersIn("WaitOptions", "wait.ts")),
   ...(await numbersIn("FakeGatewayOptions", "testing.ts")),
+  ...(await numbersIn("LipSyncProcessorOptions", "bullmq.ts")),
 };
 
 describe("the documentation comment", () => {
@@ -66,7 +69,7 @@ describe("the documentation comment", () => {
 async function numbersIn(type: string, file: string): Promise<Record<string, string>> {
   const text = await readProject("src", file);
   const checked = text.matchAll(/checkNumber\("(\w+)", ([\d_]+), options\.\1\)/g);
-  const destructured = text.matchAll(/\b(polls) = (\d+)/g);
+  const destructured = text.matchAll(/\b(\w+) = (Infinity|[\d_]+)[,} ]/g);
   const found = [...checked, ...destructured];
   return Object.fromEntries(found.map(([, name = "", number = ""]) => [`${type}.${name}`, number]));
 }

@@ -19,7 +19,8 @@ vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 const readme = await readProject("README.md");
 const chinese = await readProject("README.zh-CN.md");
 const lines = readme.split("\n");
-const blocks = blocksOf(readme);
+const fleet = await readProject("docs", "fleet.md");
+const blocks = [readme, fleet].flatMap(blocksOf);
 const video = "https://fake-gateway.invalid/task-1.mp4";
 const temporaryFolder = temporaryFolders();
 
@@ -180,7 +181,7 @@ describe("the README's recipe", () => {
     let work: Work;
     let jobs: Record<string, (job: string, taskId: string) => Promise<unknown>>;
     beforeEach(async () => {
-      ({ work } = await load<{ work: Work }>("### In a queue worker"));
+      ({ work } = await load<{ work: Work }>("## With another queue", fleet));
       const taskIds = new Map<string, string>();
       const claimed = new Set<string>();
       jobs = {
@@ -387,10 +388,10 @@ function tablesOf(text: string): string[][][] {
   return tables.map((table) => table.trim().split("\n").map(cellsOf));
 }
 
-/** What stands in README.md below a heading. */
-function below(heading: string): string {
-  const [, text] = readme.split(`\n${heading}\n`);
-  if (text === undefined) throw new Error(`README.md has no heading ${heading}.`);
+/** What stands in a page below a heading. */
+function below(heading: string, page = readme): string {
+  const [, text] = page.split(`\n${heading}\n`);
+  if (text === undefined) throw new Error(`There is no heading ${heading}.`);
   return text;
 }
 
@@ -425,8 +426,8 @@ async function bundle(block: string): Promise<string> {
 let loaded = 0;
 
 /** Loads the block below a heading into this process, each time anew. */
-async function load<Module>(heading: string): Promise<Module> {
-  const code = await bundle(blocksOf(below(heading))[0] ?? "");
+async function load<Module>(heading: string, page = readme): Promise<Module> {
+  const code = await bundle(blocksOf(below(heading, page))[0] ?? "");
   const numbered = Buffer.from(`${code}\n// ${++loaded}`).toString("base64");
   return (await import(/* @vite-ignore */ `data:text/javascript;base64,${numbered}`)) as Module;
 }
