@@ -1,7 +1,7 @@
 // npm run test:runtimes: uses the packed tarball with every compiler, runtime and bundler it supports, and
 // the corrected document with a server and the overlay engines of others.
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -36,6 +36,8 @@ const PLAYWRIGHT = "1.65.1";
 const VITE = "8.3.8";
 const WEBPACK = "5.112.2";
 const WEBPACK_CLI = "7.3.1";
+/** BullMQ 6 does not bring its Redis client. */
+const BULLMQS = [["5.0.0"], ["5.81.5"], ["6.7.0", "ioredis@5.9.2"]] as const;
 const PUBLINT = "0.3.25";
 const ATTW = "0.18.5";
 
@@ -79,11 +81,15 @@ function checksOf(tarball: string, version: string): Record<string, Check> {
   const nodes = NODES.map((version): [string, Check] => {
     return [`Node ${leading(version, 1)}`, async () => runsInNode(await nodeOf(version))];
   });
+  const queues = BULLMQS.map(([version, ...companions]): [string, Check] => {
+    return [`BullMQ ${leading(version, 2)}`, () => compilesWithBullMq(version, companions)];
+  });
   return {
     "npm install": () => installs(tarball, version),
     publint: () => publishes(tarball),
     "are the types wrong": () => resolves(tarball),
     ...Object.fromEntries(compilers),
+    ...Object.fromEntries(queues),
     "Node, this one": () => runsInNode(process.execPath),
     ...Object.fromEntries(nodes),
     Jest: runsInJest,
@@ -184,6 +190,19 @@ async function compiles(version: string): Promise<Row> {
     note("What the compilers print last for the common mistakes:", `- ${line}`);
   }
   return [version, `ok: ${modules.join(", ")}; optional properties exact or not`];
+}
+
+async function compilesWithBullMq(version: string, companions: string[]): Promise<Row> {
+  const bullmq = await install("bullmq", version, ...companions);
+  const link = path.join(consumer, "node_modules", "bullmq");
+  await rm(link, { force: true });
+  await symlink(bullmq, link, "junction");
+  const tsc = path.join(root, "node_modules", "typescript", "bin", "tsc");
+  // The types of BullMQ need those of Node, which are not this library's to check.
+  const flags = "--noEmit --strict --skipLibCheck --target es2022 --module nodenext";
+  await run(process.execPath, [tsc, ...flags.split(" "), "fleet.ts"], { cwd: consumer });
+  await rm(link);
+  return [version, "ok: a queue, a worker and a settled job, without a cast"];
 }
 
 // Runtimes
