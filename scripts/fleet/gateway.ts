@@ -32,6 +32,8 @@ export interface Gateway {
   tasksOf(job: string): string[];
   /** How many tasks were made. */
   taskCount(): number;
+  /** How many creations were asked for. */
+  creationCount(): number;
   close(): void;
 }
 
@@ -50,16 +52,22 @@ export async function serveGateway(options: GatewayOptions = {}): Promise<Gatewa
     const fault = isCreation ? faultOf?.(job) : undefined;
     const half = isCreation && delayMs ? delayMs() / 2 : 0;
     await sleep(half);
-    if (fault === "dropped") return void response.destroy();
-    if (fault === "busy") return void send(response, 429, BUSY);
+    if (fault === "dropped") {
+      response.destroy();
+      return;
+    }
+    if (fault === "busy") {
+      send(response, 429, BUSY);
+      return;
+    }
     const init = { method, body: body || null, headers: authorization(headers.authorization) };
     const answered = await fake.fetch(fake.baseUrl + url, init);
     const text = await answered.text();
     if (isCreation && answered.ok) note(job, text);
     await sleep(half);
-    if (fault === "dropped after") return void response.destroy();
-    if (fault === "500 after") return void send(response, 500, "<h1>Internal server error</h1>");
-    send(response, answered.status, text);
+    if (fault === "dropped after") response.destroy();
+    else if (fault === "500 after") send(response, 500, "<h1>Internal server error</h1>");
+    else send(response, answered.status, text);
   }
 
   function note(job: string, text: string): void {
@@ -80,6 +88,7 @@ export async function serveGateway(options: GatewayOptions = {}): Promise<Gatewa
     fake,
     tasksOf: (job) => tasks.get(job) ?? [],
     taskCount: () => count,
+    creationCount: () => fake.received.filter(({ method }) => method === "POST").length,
     close: () => {
       server.close();
       server.closeAllConnections();

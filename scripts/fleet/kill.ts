@@ -2,12 +2,10 @@
 // gets two tasks, and none is lost.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Job, Queue } from "bullmq";
 import { settleLipSyncJob } from "../../src/bullmq.js";
-import type { LipSyncRequest } from "../../src/index.js";
 import { type Member, startMember } from "./crew.js";
 import { type Fault, type Gateway, serveGateway } from "./gateway.js";
-import { openQueue, requestOf, untilQuiet } from "./queue.js";
+import { type LipSyncQueue, openQueue, requestOf, untilQuiet } from "./queue.js";
 import { type RedisServer, startRedis } from "./redis.js";
 import { createTrace, type Step, STEPS, type Trace } from "./trace.js";
 import type { WorkerSettings } from "./worker.js";
@@ -25,6 +23,7 @@ export interface KillOptions {
 
 /** What a run did, in figures. */
 export interface KillResult {
+  jobs: number;
   kills: number;
   freezes: Record<Step, number>;
   faults: number;
@@ -88,10 +87,11 @@ export async function killTest(options: KillOptions): Promise<KillResult> {
     await untilQuiet(queue, QUIET_MS);
     assertOneTask(gateway, options.jobCount);
     const parked = await parkedJobs(queue, options.jobCount, trace);
-    await retryAll(queue, gateway, parked);
+    await retryAll(queue, gateway);
     const parkedWithTask = await settleAll(queue, gateway);
     await assertDone(queue, gateway, options.jobCount);
     return {
+      jobs: options.jobCount,
       ...chaos.figures(),
       faults,
       completed: options.jobCount - parked.length,
@@ -250,7 +250,7 @@ function assertOneTask(gateway: Gateway, jobCount: number): void {
 }
 
 /** The failed jobs; each of them was parked, for a reason. */
-async function parkedJobs(queue: Queue<LipSyncRequest>, jobCount: number, trace: Trace) {
+async function parkedJobs(queue: LipSyncQueue, jobCount: number, trace: Trace) {
   const failed = await queue.getFailed();
   const completed = await queue.getCompletedCount();
   assert.equal(completed + failed.length, jobCount, "jobs are lost");
@@ -262,15 +262,15 @@ async function parkedJobs(queue: Queue<LipSyncRequest>, jobCount: number, trace:
 }
 
 /** Without settling, a retry creates nothing. */
-async function retryAll(queue: Queue, gateway: Gateway, parked: Job[]): Promise<void> {
+async function retryAll(queue: LipSyncQueue, gateway: Gateway): Promise<void> {
   const before = gateway.taskCount();
-  await Promise.all(parked.map((job) => job.retry("failed")));
+  await queue.retryJobs({ state: "failed" });
   await untilQuiet(queue, QUIET_MS);
   assert.equal(gateway.taskCount(), before, "a retry without settling created a task");
 }
 
 /** Settles what is parked by what the gateway has; resolves with how many had a task. */
-async function settleAll(queue: Queue<LipSyncRequest>, gateway: Gateway): Promise<number> {
+async function settleAll(queue: LipSyncQueue, gateway: Gateway): Promise<number> {
   let withTask = 0;
   for (const job of await queue.getFailed()) {
     const [id] = gateway.tasksOf(job.name);
@@ -282,8 +282,8 @@ async function settleAll(queue: Queue<LipSyncRequest>, gateway: Gateway): Promis
 }
 
 /** Every job is completed, with the one task that it has. */
-async function assertDone(queue: Queue, gateway: Gateway, jobCount: number): Promise<void> {
-  const jobs: Job<LipSyncRequest, { task_id: string }>[] = await queue.getCompleted();
+async function assertDone(queue: LipSyncQueue, gateway: Gateway, jobCount: number): Promise<void> {
+  const jobs = await queue.getCompleted();
   assert.equal(jobs.length, jobCount, "not every job is completed after settling");
   for (const job of jobs) {
     assert.deepEqual(gateway.tasksOf(job.name), [job.returnvalue.task_id], job.name);

@@ -3,14 +3,17 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
-import type { LipSyncRequest } from "../../src/index.js";
+import type { LipSyncRequest, SucceededLipSyncTask } from "../../src/index.js";
+
+export type LipSyncQueue = Queue<LipSyncRequest, SucceededLipSyncTask>;
 
 /** Opens the queue "lip-sync" of a Redis on this machine. */
-export function openQueue(folder: string, port: number): Queue<LipSyncRequest> {
+export function openQueue(folder: string, port: number): LipSyncQueue {
   const require = createRequire(path.join(folder, "package.json"));
+  // The types are of the version that is installed here; all versions have what is used of them.
   const bullmq = require("bullmq") as typeof import("bullmq");
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null };
-  const queue = new bullmq.Queue<LipSyncRequest>("lip-sync", { connection });
+  const queue: LipSyncQueue = new bullmq.Queue("lip-sync", { connection });
   // It connects again by itself.
   queue.on("error", () => undefined);
   return queue;
@@ -23,7 +26,7 @@ export function requestOf(name: string): LipSyncRequest {
 }
 
 /** Waits until every job is completed or failed. */
-export async function untilQuiet(queue: Queue, timeoutMs: number): Promise<void> {
+export async function untilQuiet(queue: LipSyncQueue, timeoutMs: number): Promise<void> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const counts = await queue.getJobCounts("waiting", "active", "delayed");

@@ -1,21 +1,168 @@
-// npm run test:fleet
-import { mkdtemp, rm } from "node:fs/promises";
+// npm run test:fleet: the processor for BullMQ with real workers and a real Redis, which are killed.
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { root } from "../package/pack.js";
+import { parseArgs } from "node:util";
+import type { Plugin } from "esbuild";
+import { npmInstall, root } from "../package/pack.js";
 import { runScript } from "../run-script.js";
+import { closeTest, limitTest } from "./calm.js";
 import { bundleWorker } from "./crew.js";
-import { killTest } from "./kill.js";
+import { type KillResult, killTest } from "./kill.js";
+import { NoRedisError, startRedis } from "./redis.js";
+import { STEPS } from "./trace.js";
+
+const USAGE = `Usage: [SEED=n] npm run test:fleet -- [options]
+
+Starts redis-server, a fake gateway and worker processes, and kills them while jobs are being
+created: no job gets two tasks, and none is lost. Takes about four minutes. A seed repeats the
+choices of the test, not its timing; SEED=n runs the kill test with this one, and nothing else.
+
+Options:
+  --without-second-fence  Run the kill test only, with a processor that does not prove its lock
+                          again before it creates. The test has to fail.
+  --help                  Show this help.
+`;
+
+const SEEDS = [1, 2, 3];
+const KILL_TEST = { jobCount: 200, killsRedis: true };
+const SHORT_KILL_TEST = { seed: 1, jobCount: 20, killsRedis: false };
+/** The oldest BullMQ, the newest 5 and the newest 6, which does not bring ioredis. */
+const VERSIONS: Record<string, string[]> = {
+  "5.0.0": [],
+  "5.81.5": [],
+  "6.7.0": ["ioredis@5.11.1"],
+};
+
+/** Resolves with the lines to print; a test that fails throws. */
+type Test = () => Promise<string[]>;
 
 async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      "without-second-fence": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (!(await hasRedis())) return 0;
   const folder = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-fleet-"));
   try {
-    const program = await bundleWorker(folder);
-    const seed = Number(process.env["SEED"] ?? 1);
-    console.log(await killTest({ seed, program, folder: root, jobCount: 200, killsRedis: true }));
-    return 0;
+    const plugins = values["without-second-fence"] ? [withoutSecondFence] : [];
+    const program = await bundleWorker(folder, ...plugins);
+    const seed = process.env["SEED"];
+    const isWhole = plugins.length === 0 && seed === undefined;
+    const kills = killTests(program, seed === undefined ? SEEDS : [Number(seed)], isWhole);
+    return await runTests(isWhole ? [...kills, ...otherTests(program, folder)] : kills);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** Whether there is a redis-server. Under CI there has to be one. */
+async function hasRedis(): Promise<boolean> {
+  try {
+    await (await startRedis()).stop();
+    return true;
+  } catch (error) {
+    if (!(error instanceof NoRedisError) || process.env["CI"]) throw error;
+    console.warn(`${error.message}\n\nSKIPPED: nothing was tested.`);
+    return false;
+  }
+}
+
+async function runTests(tests: Test[]): Promise<number> {
+  let failures = 0;
+  for (const test of tests) {
+    try {
+      for (const line of await test()) console.log(`ok: ${line}`);
+    } catch (error) {
+      failures += 1;
+      console.log(`FAILED: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return failures > 0 ? 1 : 0;
+}
+
+function killTests(program: string, seeds: number[], isWhole: boolean): Test[] {
+  const results: KillResult[] = [];
+  const runs = seeds.map((seed): Test => async () => {
+    const options = { ...KILL_TEST, seed, program, folder: root };
+    const result = await named(`seed ${seed}`, () => killTest(options));
+    results.push(result);
+    const { parked } = result;
+    return [
+      `seed ${seed}: ${figures(result)}`,
+      `seed ${seed}: ${parked} parked jobs were retried without settling, and nothing was created`,
+    ];
+  });
+  const total: Test = () => {
+    const counts = STEPS.map((step) => {
+      const count = results.reduce((sum, { freezes }) => sum + freezes[step], 0);
+      assert(count > 0, `no worker froze before "${step}"`);
+      return `${count} before "${step}"`;
+    });
+    return Promise.resolve([`workers froze past their lock at every step: ${counts.join(", ")}`]);
+  };
+  return isWhole ? [...runs, total] : runs;
+}
+
+function otherTests(program: string, folder: string): Test[] {
+  const versions = Object.entries(VERSIONS).map(([version, companions]): Test => async () => {
+    const own = path.join(folder, version);
+    await mkdir(own);
+    await writeFile(path.join(own, "package.json"), "{}");
+    const packages = [`bullmq@${version}`, ...companions];
+    await npmInstall(own, "--ignore-scripts", "--prefer-offline", ...packages);
+    const options = { ...SHORT_KILL_TEST, program, folder: own };
+    const result = await named(`BullMQ ${version}`, () => killTest(options));
+    return [`BullMQ ${version}: ${figures(result)}`];
+  });
+  return [
+    async () => [await limitTest(program, root)],
+    async () => [await closeTest(program, root)],
+    ...versions,
+  ];
+}
+
+/** Says in an error which test it is of. */
+async function named<Result>(name: string, test: () => Promise<Result>): Promise<Result> {
+  try {
+    return await test();
+  } catch (error) {
+    throw new Error(`${name}: ${String(error)}`, { cause: error });
+  }
+}
+
+function figures(result: KillResult): string {
+  const { jobs, kills, freezes, faults, completed, parked, parkedWithTask, seconds } = result;
+  const frozen = Object.values(freezes).reduce((sum, count) => sum + count, 0);
+  return [
+    `${jobs} jobs, ${kills} kills, ${frozen} freezes, ${faults} faults of the gateway`,
+    `${completed} completed, ${parked} parked (${parkedWithTask} with a task)`,
+    `none lost, none with two tasks`,
+    `all completed after settling, ${seconds.toFixed(0)} s`,
+  ].join("; ");
+}
+
+/** Bundles a processor that does not prove its lock again between the claim and the creation. */
+const withoutSecondFence: Plugin = {
+  name: "without second fence",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]src[\\/]bullmq\.ts$/ }, async ({ path: file }) => {
+      const text = await readFile(file, "utf8");
+      const fence = "    await proveLock(job, token);\n    const task = await client.create(";
+      assert.equal(text.split(fence).length, 2, "src/bullmq.ts has no second fence.");
+      return {
+        contents: text.replace(fence, "    const task = await client.create("),
+        loader: "ts",
+      };
+    });
+  },
+};
+
 await runScript(import.meta.url, main);

@@ -111,10 +111,7 @@ worker.on("error", (error) => {
   say("error", error.message);
 });
 process.on("SIGTERM", () => {
-  void worker.close().then(() => {
-    say("closed");
-    process.exit();
-  });
+  void worker.close().then(() => process.exit());
 });
 await worker.waitUntilReady();
 say("ready");
