@@ -19,7 +19,10 @@ interface Manifest {
 
 const ALLOWED_FILES =
   /^(?:dist\/.+\.(?:js|d\.ts|d\.ts\.map)|src\/[\w-]+\.ts|generated\/schema\.ts|package\.json)$/;
-const REQUIRED_FILES = ["LICENSE", "CHANGELOG.md", "README.md", "README.zh-CN.md"];
+const REQUIRED_FILES = [
+  ...["LICENSE", "CHANGELOG.md", "README.md", "README.zh-CN.md"],
+  ...["docs/fleet.md", "docs/voices.md"],
+];
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall"];
 
 async function main(): Promise<number> {
