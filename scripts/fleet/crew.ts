@@ -4,6 +4,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { build, type Plugin } from "esbuild";
+import { endWithUs } from "./leavings.js";
 import { CLAIMED, type OpenJobs, type Step, STEPS, type Trace } from "./trace.js";
 import type { WorkerSettings } from "./worker.js";
 
@@ -46,6 +47,7 @@ export function startMember(
 ): Member {
   const env = { ...process.env, FLEET_WORKER: JSON.stringify(settings) };
   const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "pipe", "pipe"] });
+  endWithUs(child);
   const closed = once(child, "close");
   const errors: string[] = [];
   let isEnding = false;
@@ -61,7 +63,7 @@ export function startMember(
     },
     async kill() {
       await end(child, "SIGKILL");
-      trace.explainAll(member.openJobs, "killed", CLAIMED);
+      trace.explainAll(member.openJobs, "a kill", CLAIMED);
     },
     async close() {
       const startedAt = performance.now();
@@ -82,11 +84,11 @@ export function startMember(
     if (step) member.openJobs.set(job, step);
     if (event === "left") member.openJobs.delete(job);
     if (event === "ready") member.isReady = true;
-    if (event === "lock lost") trace.explain(job, "lock lost");
+    if (event === "lock lost") trace.explain(job, "a late worker");
     if (event === "error") errors.push(job);
     if (event === "frozen") {
       member.isFrozen = true;
-      trace.explainAll(member.openJobs, "frozen");
+      trace.explainAll(member.openJobs, "a freeze");
       onFrozen(member, member.openJobs.get(job) ?? "prove");
     }
   }

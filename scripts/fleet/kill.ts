@@ -7,7 +7,7 @@ import { type Member, startMember } from "./crew.js";
 import { type Fault, type Gateway, serveGateway } from "./gateway.js";
 import { type LipSyncQueue, openQueue, requestOf, untilQuiet } from "./queue.js";
 import { type RedisServer, startRedis } from "./redis.js";
-import { createTrace, type Step, STEPS, type Trace } from "./trace.js";
+import { type Cause, createTrace, type Step, STEPS, type Trace } from "./trace.js";
 import type { WorkerSettings } from "./worker.js";
 
 export interface KillOptions {
@@ -27,8 +27,8 @@ export interface KillResult {
   kills: number;
   freezes: Record<Step, number>;
   faults: number;
-  completed: number;
-  parked: number;
+  /** How many jobs were parked, by the plainest reason. */
+  parked: Map<Cause, number>;
   /** How many parked jobs have a task at the gateway. */
   parkedWithTask: number;
   seconds: number;
@@ -68,7 +68,7 @@ export async function killTest(options: KillOptions): Promise<KillResult> {
     faultOf(job) {
       const fault = isCalm ? undefined : pickFault(random());
       if (fault) faults += 1;
-      if (fault && fault !== "busy") trace.explain(job, fault);
+      if (fault && fault !== "busy") trace.explain(job, "a fault of the gateway");
       return fault;
     },
   });
@@ -86,7 +86,7 @@ export async function killTest(options: KillOptions): Promise<KillResult> {
     isCalm = true;
     await untilQuiet(queue, QUIET_MS);
     assertOneTask(gateway, options.jobCount);
-    const parked = await parkedJobs(queue, options.jobCount, trace);
+    const parked = await countParked(queue, options.jobCount, trace);
     await retryAll(queue, gateway);
     const parkedWithTask = await settleAll(queue, gateway);
     await assertDone(queue, gateway, options.jobCount);
@@ -94,8 +94,7 @@ export async function killTest(options: KillOptions): Promise<KillResult> {
       jobs: options.jobCount,
       ...chaos.figures(),
       faults,
-      completed: options.jobCount - parked.length,
-      parked: parked.length,
+      parked,
       parkedWithTask,
       seconds: (Date.now() - startedAt) / 1000,
     };
@@ -178,10 +177,14 @@ function createChaos(options: KillOptions, { redis, gateway, trace, random }: Pl
 
   async function killRedis(): Promise<void> {
     await redis.kill();
-    for (const { openJobs } of members) trace.explainAll(openJobs, "Redis killed");
+    explainByRedis();
     await sleep(200);
     await redis.restart();
-    for (const { openJobs } of members) trace.explainAll(openJobs, "Redis back");
+    explainByRedis();
+  }
+
+  function explainByRedis(): void {
+    for (const { openJobs } of members) trace.explainAll(openJobs, "the end of Redis");
   }
 
   async function run(): Promise<void> {
@@ -249,16 +252,23 @@ function assertOneTask(gateway: Gateway, jobCount: number): void {
   }
 }
 
-/** The failed jobs; each of them was parked, for a reason. */
-async function parkedJobs(queue: LipSyncQueue, jobCount: number, trace: Trace) {
+/** Counts the failed jobs by reason; each of them was parked, and has one. */
+async function countParked(
+  queue: LipSyncQueue,
+  jobCount: number,
+  trace: Trace,
+): Promise<Map<Cause, number>> {
+  const counts = new Map<Cause, number>();
   const failed = await queue.getFailed();
   const completed = await queue.getCompletedCount();
   assert.equal(completed + failed.length, jobCount, "jobs are lost");
   for (const job of failed) {
     assert.match(job.failedReason, /^A task may exist/, `${job.name} failed`);
-    assert(trace.reasonsOf(job.name).length > 0, `${job.name} was parked without a reason`);
+    const cause = trace.causeOf(job.name);
+    assert(cause, `${job.name} was parked without a reason`);
+    counts.set(cause, (counts.get(cause) ?? 0) + 1);
   }
-  return failed;
+  return counts;
 }
 
 /** Without settling, a retry creates nothing. */

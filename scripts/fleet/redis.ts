@@ -1,11 +1,9 @@
 // A redis-server of one's own: on a free loopback port, in a temporary folder, and one may kill it.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import { connect, createServer } from "node:net";
-import os from "node:os";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { endWithUs, removeFolder, temporaryFolder } from "./leavings.js";
 
 export interface RedisServer {
   port: number;
@@ -25,7 +23,8 @@ export class NoRedisError extends Error {
       "redis-server is not in PATH. Install it:",
       "  Debian: apt-get install redis-server",
       "  macOS:  brew install redis",
-      "  Docker: docker run -p 6379:6379 redis redis-server --appendonly yes --appendfsync always",
+      "  Docker: docker run -p 6379:6379 redis redis-server --appendfsync always --appendonly yes",
+      "          (for npm run fleet, with REDIS_URL=redis://127.0.0.1:6379)",
     ];
     super(lines.join("\n"));
   }
@@ -41,7 +40,7 @@ const START_TIMEOUT_MS = 20_000;
  */
 export async function startRedis({ appendonly = true } = {}): Promise<RedisServer> {
   const port = await freePort();
-  const folder = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-redis-"));
+  const folder = temporaryFolder("redis");
   const settings = {
     bind: "127.0.0.1",
     port: String(port),
@@ -57,6 +56,7 @@ export async function startRedis({ appendonly = true } = {}): Promise<RedisServe
   async function start(): Promise<void> {
     const started = spawn("redis-server", args, { stdio: "ignore" });
     server = started;
+    endWithUs(started);
     await once(started, "spawn").catch((error: unknown) => {
       throw (error as NodeJS.ErrnoException).code === "ENOENT" ? new NoRedisError() : error;
     });
@@ -76,7 +76,7 @@ export async function startRedis({ appendonly = true } = {}): Promise<RedisServe
 
   async function stop(): Promise<void> {
     await end("SIGTERM");
-    await rm(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 
   try {

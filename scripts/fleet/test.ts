@@ -1,7 +1,6 @@
 // npm run test:fleet: the processor for BullMQ with real workers and a real Redis, which are killed.
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import os from "node:os";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import type { Plugin } from "esbuild";
@@ -9,6 +8,7 @@ import { npmInstall, root } from "../package/pack.js";
 import { runScript } from "../run-script.js";
 import { closeTest, limitTest } from "./calm.js";
 import { bundleWorker } from "./crew.js";
+import { removeFolder, temporaryFolder } from "./leavings.js";
 import { type KillResult, killTest } from "./kill.js";
 import { NoRedisError, startRedis } from "./redis.js";
 import { STEPS } from "./trace.js";
@@ -50,7 +50,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (!(await hasRedis())) return 0;
-  const folder = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-fleet-"));
+  const folder = temporaryFolder("fleet");
   try {
     const plugins = values["without-second-fence"] ? [withoutSecondFence] : [];
     const program = await bundleWorker(folder, ...plugins);
@@ -59,7 +59,7 @@ async function main(): Promise<number> {
     const kills = killTests(program, seed === undefined ? SEEDS : [Number(seed)], isWhole);
     return await runTests(isWhole ? [...kills, ...otherTests(program, folder)] : kills);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 
@@ -94,15 +94,14 @@ function killTests(program: string, seeds: number[], isWhole: boolean): Test[] {
     const options = { ...KILL_TEST, seed, program, folder: root };
     const result = await named(`seed ${seed}`, () => killTest(options));
     results.push(result);
-    const { parked } = result;
     return [
       `seed ${seed}: ${figures(result)}`,
-      `seed ${seed}: ${parked} parked jobs were retried without settling, and nothing was created`,
+      `seed ${seed}: ${sum(result.parked.values())} parked jobs were retried without settling, and nothing was created`,
     ];
   });
   const total: Test = () => {
     const counts = STEPS.map((step) => {
-      const count = results.reduce((sum, { freezes }) => sum + freezes[step], 0);
+      const count = sum(results.map(({ freezes }) => freezes[step]));
       assert(count > 0, `no worker froze before "${step}"`);
       return `${count} before "${step}"`;
     });
@@ -139,15 +138,18 @@ async function named<Result>(name: string, test: () => Promise<Result>): Promise
 }
 
 function figures(result: KillResult): string {
-  const { jobs, kills, freezes, faults, completed, parked, parkedWithTask, seconds } = result;
-  const frozen = Object.values(freezes).reduce((sum, count) => sum + count, 0);
+  const { jobs, kills, freezes, faults, parked, parkedWithTask, seconds } = result;
+  const parkedCount = sum(parked.values());
+  const causes = [...parked].map(([cause, count]) => `${count} by ${cause}`);
   return [
-    `${jobs} jobs, ${kills} kills, ${frozen} freezes, ${faults} faults of the gateway`,
-    `${completed} completed, ${parked} parked (${parkedWithTask} with a task)`,
-    `none lost, none with two tasks`,
-    `all completed after settling, ${seconds.toFixed(0)} s`,
+    `${jobs} jobs, ${kills} kills, ${sum(Object.values(freezes))} freezes, ${faults} faults`,
+    `none with two tasks, none lost, ${jobs - parkedCount} completed`,
+    `${parkedCount} parked (${causes.join(", ")}), ${parkedWithTask} of them with a task`,
+    `after settling all completed with one task; ${seconds.toFixed(0)} s`,
   ].join("; ");
 }
+
+const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
 
 /** Bundles a processor that does not prove its lock again between the claim and the creation. */
 const withoutSecondFence: Plugin = {
