@@ -362,7 +362,7 @@ function makeOdd({ chance, oddPolls, requests, hasOwnWords }: World, own: LipSyn
   const kling = { code: 0, data: worded };
   // new-api's own envelope says something else outside.
   const generic = {
-    task_id: "outer",
+    task_id: task.task_id,
     status: "FAILURE",
     data: chance.pick<object>([kling, worded]),
   };
