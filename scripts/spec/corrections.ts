@@ -4,10 +4,10 @@ import type { Source } from "../files.js";
 import { type Json, parseYaml } from "./document.js";
 
 interface Action {
-  "x-id": string;
+  "x-id"?: string;
   target: string;
   /** Three parts, which begin with "Page:", "Truth:" and "Evidence:". */
-  description: string;
+  description?: string;
   update?: Json;
   remove?: boolean;
 }
@@ -34,9 +34,13 @@ export function correctionsPage(overlay: Source): string {
   ].join("\n");
 }
 
-function sectionOf({ "x-id": id, target, description, update, remove }: Action): string[] {
+function sectionOf(action: Action): string[] {
+  const { "x-id": id = action.target, target, description = "", update, remove } = action;
   const change = remove ? ["Remove it."] : ["Write:", "", "```yaml", yamlOf(update), "```"];
-  const parts = description.trim().split(/^(?=Truth:|Evidence:)/m);
+  const parts = description
+    .trim()
+    .split(/^(?=Truth:|Evidence:)/m)
+    .filter(Boolean);
   const claims = parts.map((part) => `- ${part.trim().replaceAll("\n", " ")}`);
   return [`## ${id}`, "", `\`${target}\``, "", ...claims, "", ...change, ""];
 }

@@ -62,15 +62,15 @@ describe("npm run generate", () => {
 
   it.concurrent("writes the same bytes wherever it runs", async () => {
     const at = await folder({ "page.yaml": published, "fixes.yaml": await read(places.overlay) });
-    const relative = ["--spec", "page.yaml", "--overlay", "./fixes.yaml", "--out", "new/relative"];
-    const absolute = [
-      `--spec=${at}/page.yaml`,
-      `--overlay=${at}/fixes.yaml`,
-      `--out=${at}/absolute`,
-    ];
+    const inputs = ["--spec", "page.yaml", "--overlay", "./fixes.yaml"];
+    const relative = [...inputs, "--out", "new/relative", "--docs", "new/docs"];
+    const absolute = [`--spec=${at}/page.yaml`, `--overlay=${at}/fixes.yaml`];
+    absolute.push(`--out=${at}/absolute`, `--docs=${at}/docs`);
     const runs = await Promise.all([cli(relative, at), cli(absolute)]);
     const names = ["openapi.yaml", "schema.ts"];
-    expect(runs).toEqual([wrote(names.join(", ")), wrote(names.join(", "))]);
+    const all = wrote([...names, "corrections.md", "voices.md"].join(", "));
+    expect(runs).toEqual([all, all]);
+    expect(await read(at, "docs", "corrections.md")).toContain("Sources: fixes.yaml\n");
     for (const out of ["absolute", "new/relative"]) {
       expect(await readdir(path.join(at, out))).toEqual(names);
       for (const name of names) {
