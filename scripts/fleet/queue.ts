@@ -7,13 +7,13 @@ import type { LipSyncRequest, SucceededLipSyncTask } from "../../src/index.js";
 
 export type LipSyncQueue = Queue<LipSyncRequest, SucceededLipSyncTask>;
 
-/** Opens the queue "lip-sync" of a Redis on this machine. */
-export function openQueue(folder: string, port: number): LipSyncQueue {
+/** Opens a queue of a Redis on this machine. */
+export function openQueue(folder: string, port: number, name = "lip-sync"): LipSyncQueue {
   const require = createRequire(path.join(folder, "package.json"));
   // The types are of the version that is installed here; all versions have what is used of them.
   const bullmq = require("bullmq") as typeof import("bullmq");
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null };
-  const queue: LipSyncQueue = new bullmq.Queue("lip-sync", { connection });
+  const queue: LipSyncQueue = new bullmq.Queue(name, { connection });
   // It connects again by itself.
   queue.on("error", () => undefined);
   return queue;
