@@ -31,6 +31,19 @@ async function main(): Promise<number> {
   const queue = openQueue(folder, redisPort, name);
   const temporary = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-fleet-"));
   const crew: Member[] = [];
+
+  async function cleanUp(): Promise<void> {
+    await Promise.all(crew.map((member) => member.kill()));
+    gateway.close();
+    if (server === undefined) await queue.obliterate({ force: true });
+    await queue.disconnect();
+    await server?.stop();
+    await rm(temporary, { recursive: true, force: true });
+  }
+
+  process.once("SIGINT", () => {
+    void cleanUp().finally(() => process.exit(130));
+  });
   try {
     console.log(INTRODUCTION);
     const clips = Array.from({ length: CLIPS }, (_, index) => `clip ${index + 1}`);
@@ -45,12 +58,7 @@ async function main(): Promise<number> {
     const seconds = (performance.now() - startedAt) / 1000;
     return report(clips, gateway, await queue.getCompletedCount(), parked, kills, seconds);
   } finally {
-    await Promise.all(crew.map((member) => member.kill()));
-    await queue.obliterate({ force: true }).catch(() => undefined);
-    await queue.close();
-    gateway.close();
-    await server?.stop();
-    await rm(temporary, { recursive: true, force: true });
+    await cleanUp();
   }
 }
 
@@ -82,12 +90,8 @@ async function watch(
   });
   let kills = 0;
   let parked = 0;
-  let isStopped = false;
-  process.once("SIGINT", () => {
-    isStopped = true;
-  });
   bar.start(CLIPS, 0, { submitted: 0, running: 0, parked, kills });
-  while (!isStopped) {
+  for (;;) {
     const { completed = 0, failed = 0, ...left } = await queue.getJobCounts();
     parked = failed;
     const submitted = gateway.taskCount();
