@@ -207,6 +207,8 @@ describe("createFakeGateway", () => {
     set("succeeded", { task_result: { videos: [{ url: "u", duration: "1" }] } });
     await expect(client.create(request, { maxRetries: 0 })).resolves.toBeDefined();
     expect((await gateway.fetch(`${gateway.baseUrl}/mine.mp4`)).status).toBe(200);
+    gateway.tasks.set("odd", { task_id: "" } as never);
+    await expect(client.get("odd")).rejects.toThrow("it holds no task");
   });
 
   it("may be given a promise that rejects before its request comes", async () => {
