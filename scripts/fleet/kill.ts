@@ -17,8 +17,6 @@ export interface KillOptions {
   /** In whose node_modules BullMQ is. */
   folder: string;
   jobCount: number;
-  /** Whether Redis is killed, too. */
-  killsRedis: boolean;
 }
 
 /** What a run did, in figures. */
@@ -38,6 +36,7 @@ const WORKERS = 4;
 /** Jobs are added one by one, so that there are creations as long as workers are killed. */
 const ADD_MS = 125;
 const QUIET_MS = 40_000;
+const CLOSE_MS = 15_000;
 const TIMES = {
   concurrency: 5,
   intervalMs: 200,
@@ -55,10 +54,10 @@ const FAULTS: [Fault, number][] = [
   ["busy", 12],
 ];
 
-/** Runs the test once; a seed repeats the choices, not the timing. */
+/** Runs the test once. A seed repeats the random numbers, not the timing. */
 export async function killTest(options: KillOptions): Promise<KillResult> {
   const startedAt = Date.now();
-  const random = randomOf(options.seed);
+  const random = randomOf(-options.seed);
   const trace = createTrace();
   let faults = 0;
   let isCalm = false;
@@ -74,7 +73,7 @@ export async function killTest(options: KillOptions): Promise<KillResult> {
   });
   const redis = await startRedis();
   const queue = openQueue(options.folder, redis.port);
-  const chaos = createChaos(options, { redis, gateway, trace, random });
+  const chaos = createChaos(options, { redis, gateway, trace });
   try {
     chaos.start();
     for (let index = 0; index < options.jobCount; index += 1) {
@@ -112,11 +111,11 @@ interface Place {
   redis: RedisServer;
   gateway: Gateway;
   trace: Trace;
-  random: () => number;
 }
 
 /** Starts the workers, kills and freezes them, and Redis once. */
-function createChaos(options: KillOptions, { redis, gateway, trace, random }: Place) {
+function createChaos(options: KillOptions, { redis, gateway, trace }: Place) {
+  const random = randomOf(options.seed);
   const settings: WorkerSettings = {
     ...TIMES,
     folder: options.folder,
@@ -128,29 +127,32 @@ function createChaos(options: KillOptions, { redis, gateway, trace, random }: Pl
   const members: Member[] = [];
   const freezes = { prove: 0, claim: 0, "prove again": 0, create: 0, store: 0, release: 0 };
   const timers = new Set<NodeJS.Timeout>();
-  /** Those that were continued and have to live until they have done something with an old lock. */
+  /** Those that live until they have frozen, were continued and have done the next step. */
   const spared = new Set<Member>();
   let kills = 0;
   let isOver = false;
   let running: Promise<void> = Promise.resolve();
 
-  function add(): void {
-    const isFreezing = !isOver && random() < 0.5;
-    const freezeAt = isFreezing ? nextStep() : undefined;
-    members.push(startMember(options.program, { ...settings, freezeAt }, trace, onFrozen));
+  function add(freezeAt: Step | undefined): Member {
+    const member = startMember(options.program, { ...settings, freezeAt }, trace, onFrozen);
+    members.push(member);
+    return member;
   }
 
-  /** Half of them try the step that has been tried least. */
-  function nextStep(): Step {
-    const least = [...STEPS].sort((a, b) => freezes[a] - freezes[b])[0];
-    const any = STEPS[Math.floor(random() * STEPS.length)];
-    return (random() < 0.5 ? least : any) ?? "claim";
+  /** Half of the workers freeze, if they live to it. */
+  function pickFreeze(): Step | undefined {
+    return random() < 0.5 ? STEPS[Math.floor(random() * STEPS.length)] : undefined;
+  }
+
+  /** The step before which the fewest have frozen. */
+  function rarest(): Step | undefined {
+    return [...STEPS].sort((a, b) => freezes[a] - freezes[b])[0];
   }
 
   function onFrozen(member: Member, step: Step): void {
     freezes[step] += 1;
     spared.add(member);
-    const pastLockMs = TIMES.lockMs + 2 * TIMES.stalledMs + random() * 1000;
+    const pastLockMs = TIMES.lockMs + 3 * TIMES.stalledMs + random() * 1000;
     after(pastLockMs, () => {
       member.resume();
       after(1000, () => spared.delete(member));
@@ -172,7 +174,8 @@ function createChaos(options: KillOptions, { redis, gateway, trace, random }: Pl
     members.splice(members.indexOf(victim), 1);
     await victim.kill();
     kills += 1;
-    add();
+    if (kills % 5 === 0) spared.add(add(rarest()));
+    else add(pickFreeze());
   }
 
   async function killRedis(): Promise<void> {
@@ -189,7 +192,7 @@ function createChaos(options: KillOptions, { redis, gateway, trace, random }: Pl
 
   async function run(): Promise<void> {
     const redisAt = Date.now() + options.jobCount * ADD_MS * (0.3 + random() * 0.3);
-    let isRedisDue = options.killsRedis;
+    let isRedisDue = true;
     while (!isOver) {
       await sleep(300 + random() * 400);
       for (const { problem } of members) if (problem !== undefined) throw new Error(problem);
@@ -200,18 +203,29 @@ function createChaos(options: KillOptions, { redis, gateway, trace, random }: Pl
     }
   }
 
+  /** BullMQ may not close by itself after Redis was killed. */
+  async function closeOrKill(member: Member): Promise<void> {
+    const timer = setTimeout(() => void member.kill(), CLOSE_MS);
+    await member.close();
+    clearTimeout(timer);
+  }
+
   return {
     start() {
-      for (let index = 0; index < WORKERS; index += 1) add();
+      // One freezes for certain, where it would be the worst without the second proof of the lock.
+      spared.add(add("claim"));
+      for (let index = 1; index < WORKERS; index += 1) add(pickFreeze());
       running = run();
       // `stop` gives the error.
       running.catch(() => undefined);
     },
-    /** Stops killing, and continues those that are frozen, each at its time. */
+    /** Stops killing, and closes all workers; others go on that do not freeze. */
     async stop() {
       isOver = true;
       await running;
-      while (timers.size > 0) await sleep(100);
+      await Promise.all(members.map(closeOrKill));
+      members.length = 0;
+      for (let index = 0; index < WORKERS; index += 1) add(undefined);
     },
     async end() {
       isOver = true;
