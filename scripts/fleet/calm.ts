@@ -60,7 +60,9 @@ export async function closeTest(program: string, folder: string): Promise<string
       await until(() => gateway.taskCount() === jobs);
       await until(async () => (await queue.getDelayedCount()) > jobs - 50);
       const ms = Math.round(await member.close());
-      assert.equal(await queue.getDelayedCount(), jobs, "a job is not as it was");
+      // A poll may have been due just then.
+      const counts = await queue.getJobCountByTypes("waiting", "active", "delayed");
+      assert.equal(counts, jobs, "a job is lost");
       assert(ms < 1000, `the worker took ${ms} ms to close`);
       return `a worker with ${jobs} tasks in flight closed in ${ms} ms`;
     } finally {
