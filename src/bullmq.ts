@@ -52,7 +52,10 @@ export interface LipSyncProcessorOptions {
   graceMs?: number | undefined;
   /** The worker's `lockDuration` in milliseconds; default 30_000, as in BullMQ. */
   lockMs?: number | undefined;
-  /** How long after its claim a task that is not done fails the job; default 86_400_000, a day. */
+  /**
+   * How long a job waits for its task before it fails, in milliseconds; default 86_400_000, a day. If
+   * it is retried, it waits for as long again.
+   */
   timeoutMs?: number | undefined;
 }
 
@@ -115,7 +118,11 @@ export function lipSyncProcessor(
     if (isSucceeded(task)) return task;
     if (task.task_status === "failed") throw failed(task);
     if (Date.now() > claimedAt + timeoutMs) {
-      throw new TaskTimeoutError(id, timeoutMs, task, undefined);
+      await proveLock(job, token);
+      // If the job is retried, it waits for as long again.
+      await job.updateData({ ...job.data, task: { claimedAt: Date.now(), id } });
+      const error = new TaskTimeoutError(id, timeoutMs, task, undefined);
+      throw unrecoverable(error.message, error);
     }
     return await postpone(job, token, Date.now() + intervalMs);
   }
@@ -142,7 +149,8 @@ export function lipSyncProcessor(
  * @param job - as `queue.getJob` gives it; it has to be failed
  * @param taskId - the id that you found at the gateway; `undefined` if no task was created: then the
  *   job creates one
- * @throws InvalidRequestError - the id is invalid, or the job is not failed
+ * @throws InvalidRequestError - the id is invalid, the job is not failed, or its task is known and you
+ *   say that there is none
  */
 export async function settleLipSyncJob(job: LipSyncJob, taskId: string | undefined): Promise<void> {
   const { task, ...request } = job.data;
@@ -153,9 +161,13 @@ export async function settleLipSyncJob(job: LipSyncJob, taskId: string | undefin
       "job",
     );
   }
-  const claimedAt = task?.claimedAt ?? Date.now();
-  const note = taskId === undefined ? {} : { task: { claimedAt, id: taskId } };
+  if (taskId === undefined && task?.id !== undefined) {
+    const message = `Job ${job.id} has task ${task.id}; for another task, add another job.`;
+    throw new InvalidRequestError(message, "taskId");
+  }
+  const note = taskId === undefined ? {} : { task: { claimedAt: Date.now(), id: taskId } };
   await job.updateData({ ...request, ...note });
+  await job.log(taskId === undefined ? "There was no task." : `Task ${taskId} was found.`);
   await job.retry("failed");
 }
 
@@ -180,14 +192,14 @@ function failed(task: LipSyncTask): Error {
 }
 
 function parked(job: LipSyncJob, cause: unknown): Error {
-  const named = cause instanceof ApiError && cause.taskId !== undefined ? cause.taskId : undefined;
-  const id = JSON.stringify(named ?? "the id");
+  const named = cause instanceof ApiError ? cause.taskId : undefined;
+  const id = named === undefined ? "taskId" : JSON.stringify(named);
   const why =
     cause instanceof Error ? cause.message : "A worker stopped while it created the task.";
   const message = [
     "A task may exist, so nothing is created again.",
-    `Look at the gateway, then call settleLipSyncJob(await queue.getJob("${job.id}"), ${id}), or with`,
-    "undefined if there is no task.",
+    `Look for it at the gateway, then: const job = await queue.getJob("${job.id}");`,
+    `if (job) await settleLipSyncJob(job, ${id}); with undefined as the id if there is no task.`,
     why,
   ];
   return unrecoverable(message.join(" "), cause);

@@ -224,9 +224,9 @@ describe("a create that may have made a task", () => {
   const named = Response.json({ task_id: "late-1" }, { status: 500 });
 
   it.each([
-    ["a reset", new Error("reset"), "the id", "got no complete response: reset"],
-    ["a 500", new Response("", { status: 500 }), "the id", "answered 500"],
-    ["a 500 that names it", named, "late-1", "answered 500"],
+    ["a reset", new Error("reset"), "taskId", "got no complete response: reset"],
+    ["a 500", new Response("", { status: 500 }), "taskId", "answered 500"],
+    ["a 500 that names it", named, '"late-1"', "answered 500"],
   ])("parks the job: %s", async (_, answer, id, why) => {
     const { gateway, process, posts } = setUp();
     const { job, did } = fakeJob();
@@ -237,8 +237,9 @@ describe("a create that may have made a task", () => {
       cause: { mayHaveCreatedTask: true },
     });
     expect(error.message).toMatch(/^A task may exist, so nothing is created again\. /);
-    expect(error.message).toContain(`settleLipSyncJob(await queue.getJob("7"), "${id}")`);
-    expect(error.message).toContain("undefined if there is no task");
+    const code = `const job = await queue.getJob("7"); if (job) await settleLipSyncJob(job, ${id});`;
+    expect(error.message).toContain(code);
+    expect(error.message).toContain("with undefined as the id if there is no task");
     expect(error.message).toContain(why);
     expect(did).toEqual(claimed);
     // Retrying it without settling creates nothing.
@@ -297,10 +298,14 @@ describe("a poll", () => {
     vi.setSystemTime(NOW + 86_400_000);
     expect(await process(job)).toMatchObject(delayed);
     vi.setSystemTime(NOW + 86_400_001);
-    const error = await process(job);
-    expect(error).toBeInstanceOf(TaskTimeoutError);
-    expect(error).toMatchObject({ taskId: "task-1", task: { task_status: "processing" } });
-    expect(job.data).toEqual(noted);
+    const error = { name: "UnrecoverableError", cause: { taskId: "task-1" } };
+    const ended = await process(job);
+    expect(ended).toMatchObject(error);
+    expect((ended as Error).cause).toBeInstanceOf(TaskTimeoutError);
+    // Retried, it waits for as long again.
+    const task = { claimedAt: NOW + 86_400_001, id: "task-1" };
+    expect(job.data).toEqual({ ...request, task });
+    expect(await process(job)).toMatchObject(delayed);
     expect(gateway.tasks.size).toBe(1);
   });
 });
@@ -311,7 +316,8 @@ describe("settleLipSyncJob", () => {
     await process(fakeJob().job);
     const { job, did } = fakeJob({ ...request, task: { claimedAt: NOW - 5 } });
     await settleLipSyncJob(job, "task-1");
-    expect(did).toEqual([`note {"claimedAt":${NOW - 5},"id":"task-1"}`, "retry failed"]);
+    const note = `note {"claimedAt":${NOW},"id":"task-1"}`;
+    expect(did).toEqual([note, "Task task-1 was found.", "retry failed"]);
     await process(job);
     expect(posts()).toBe(1);
     expect(gateway.received.at(-1)?.path).toContain("/task-1");
@@ -321,13 +327,16 @@ describe("settleLipSyncJob", () => {
     const { process, posts } = setUp();
     const { job, did } = fakeJob({ ...request, task: { claimedAt: NOW } });
     await settleLipSyncJob(job, undefined);
-    expect(did).toEqual(["note undefined", "retry failed"]);
+    expect(did).toEqual(["note undefined", "There was no task.", "retry failed"]);
     await process(job);
     expect(posts()).toBe(1);
   });
 
-  it("takes the present for the claim of a job that has none", async () => {
-    const { job } = fakeJob();
+  it("refuses to say that there is no task where the job has one; another id is fine", async () => {
+    const { job, did } = fakeJob(noted);
+    const message = "Job 7 has task task-1; for another task, add another job.";
+    await expect(settleLipSyncJob(job, undefined)).rejects.toThrow(message);
+    expect(did).toEqual([]);
     await settleLipSyncJob(job, "task-9");
     expect(job.data.task).toEqual({ claimedAt: NOW, id: "task-9" });
   });
