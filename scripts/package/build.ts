@@ -1,6 +1,6 @@
 // npm run build: bundles each entry of the package, and writes the declarations that they need.
 import { spawnSync } from "node:child_process";
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -32,14 +32,8 @@ const needed = new Set<string>();
 for (const entry of ENTRIES) await need(path.join("dist", "src", `${entry}.d.ts`));
 for (const name of await readdir(path.join("dist", "src"))) {
   const file = path.join("dist", "src", name);
-  if (!needed.has(file.replace(/\.map$/, ""))) await rm(file);
+  if (!needed.has(file)) await rm(file);
 }
-
-// The generated types read as well in the declaration as in their source, so they need no map.
-const schema = path.join("dist", "generated", "schema.d.ts");
-const text = await readFile(schema, "utf8");
-await writeFile(schema, text.replace(/\n\/\/# sourceMappingURL=.*$/, ""));
-await rm(`${schema}.map`);
 
 async function need(declaration: string): Promise<void> {
   if (needed.has(declaration)) return;

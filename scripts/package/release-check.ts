@@ -18,11 +18,8 @@ interface Manifest {
 }
 
 const ALLOWED_FILES =
-  /^(?:dist\/.+\.(?:js|d\.ts|d\.ts\.map)|src\/[\w-]+\.ts|generated\/schema\.ts|package\.json)$/;
-const REQUIRED_FILES = [
-  ...["LICENSE", "CHANGELOG.md", "README.md", "README.zh-CN.md"],
-  ...["docs/fleet.md", "docs/voices.md"],
-];
+  /^(?:dist\/.+\.(?:js|d\.ts)|docs\/[\w.-]+\.md|(?:generated|spec)\/\w+\.yaml|package\.json)$/;
+const REQUIRED_FILES = ["LICENSE", "CHANGELOG.md", "README.md", "README.zh-CN.md"];
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall"];
 
 async function main(): Promise<number> {
@@ -115,11 +112,10 @@ function problemsOfFiles(texts: Map<string, string>, foldersOfThisMachine: strin
       problems.push(`${file} does not belong in the package`);
     if (foldersOfThisMachine.some((folder) => text.includes(folder)))
       problems.push(`${file} names a folder of this machine`);
-    if (!file.endsWith(".map")) continue;
-    const { sources } = JSON.parse(text) as { sources: string[] };
-    for (const source of sources) {
-      const target = path.posix.join(path.posix.dirname(file), source);
-      if (!texts.has(target)) problems.push(`${file} refers to ${target}, which is missing`);
+    if (!file.endsWith(".md")) continue;
+    for (const [, link = ""] of text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      const target = path.posix.join(path.posix.dirname(file), link);
+      if (!texts.has(target)) problems.push(`${file} links to ${target}, which is missing`);
     }
   }
   return problems;
