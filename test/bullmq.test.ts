@@ -100,6 +100,20 @@ describe("a job", () => {
     expect(gateway.received).toMatchObject([{ method: "POST", body: request }]);
   });
 
+  it("may have its audio in Base64, which is sent as it is and stays in the data", async () => {
+    const sound = {
+      mode: "audio2video",
+      audio_type: "file",
+      audio_file: "A".repeat(4096),
+    } as const;
+    const given = { input: { video_id: "v", ...sound } };
+    const { gateway, process } = setUp();
+    const { job } = fakeJob(given);
+    await process(job);
+    expect(gateway.received).toMatchObject([{ body: given }]);
+    expect(job.data.input).toEqual(given.input);
+  });
+
   it("is polled until its task has a video, which is its result", async () => {
     const { process, posts } = setUp();
     const { job, did } = fakeJob();
