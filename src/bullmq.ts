@@ -2,9 +2,8 @@
 // job's data: that somebody is about to create the task, and then the task's id. It imports nothing
 // of BullMQ: of a job it uses the few methods below, which versions 5 and 6 have.
 import type { LipSyncClient } from "./client.js";
-import { ApiError, InvalidRequestError, LipSyncError } from "./errors.js";
-import { TaskFailedError, TaskTimeoutError } from "./errors.js";
-import { property } from "./json.js";
+import { ApiError, InvalidRequestError, TaskFailedError, TaskTimeoutError } from "./errors.js";
+import { property, textOf } from "./json.js";
 import { checkNumber } from "./options.js";
 import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
 import { checkTaskId, type LipSyncRequest } from "./request.js";
@@ -87,7 +86,10 @@ export function lipSyncProcessor(
     await job.updateData({ ...request, task: { claimedAt } });
     await proveLock(job, token);
     const task = await client.create(request, { maxRetries: 0 }).catch(async (error: unknown) => {
-      if (mayHaveCreated(error)) throw parked(job, error);
+      // What another copy of the library, a wrapped client or a key function throws says it, too, or
+      // it is not certain.
+      const isCertain = property(error, "mayHaveCreatedTask") === false;
+      if (!isCertain) throw parked(job, error);
       return await release(job, request, token, error);
     });
     await job.updateData({ ...request, task: { claimedAt, id: task.task_id } });
@@ -171,10 +173,6 @@ export async function settleLipSyncJob(job: LipSyncJob, taskId: string | undefin
   await job.retry("failed");
 }
 
-/** Only a key function throws an error that is not ours, and before anything is sent. */
-const mayHaveCreated = (error: unknown): boolean =>
-  error instanceof LipSyncError && error.mayHaveCreatedTask;
-
 /** Delays the job; it holds no slot, and uses up no attempt. */
 async function postpone(job: LipSyncJob, token: string | undefined, at: number): Promise<never> {
   await job.moveToDelayed(Math.ceil(at), token);
@@ -194,8 +192,8 @@ function failed(task: LipSyncTask): Error {
 function parked(job: LipSyncJob, cause: unknown): Error {
   const named = cause instanceof ApiError ? cause.taskId : undefined;
   const id = named === undefined ? "taskId" : JSON.stringify(named);
-  const why =
-    cause instanceof Error ? cause.message : "A worker stopped while it created the task.";
+  const said = textOf(property(cause, "message"));
+  const why = said ?? "A worker stopped while it created the task.";
   const message = [
     "A task may exist, so nothing is created again.",
     `Look for it at the gateway, then: const job = await queue.getJob("${job.id}");`,

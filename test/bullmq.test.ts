@@ -179,8 +179,8 @@ describe("a create that certainly made no task", () => {
     expect(posts()).toBe(1);
   });
 
-  it("because of the caller's key function or options is released, too", async () => {
-    const boom = new Error("no key today");
+  it("because of an option, or of a key function that says so, is released, too", async () => {
+    const boom = new ConfigurationError("no key today");
     const { process } = setUp({ client: { apiKey: () => Promise.reject(boom) } });
     const { job } = fakeJob();
     expect(await process(job)).toBe(boom);
@@ -188,6 +188,7 @@ describe("a create that certainly made no task", () => {
     vi.stubEnv("KLING_API_KEY", undefined);
     const none = setUp({ client: { apiKey: undefined } });
     expect(await none.process(job)).toBeInstanceOf(ConfigurationError);
+    expect(job.data).toEqual(request);
     vi.unstubAllEnvs();
   });
 
@@ -260,6 +261,20 @@ describe("a create that may have made a task", () => {
     vi.setSystemTime(NOW + 120_000);
     expect(String(await process(job))).toContain("UnrecoverableError: A task may exist");
     expect(posts()).toBe(1);
+  });
+
+  it.each([
+    ["an error that is not the library's", new Error("vault down"), "vault down"],
+    ["no error at all", undefined, "A worker stopped"],
+    ["an error of another copy", { message: "reset", mayHaveCreatedTask: true }, "reset"],
+  ])("may have, for all that is known, where it throws %s", async (_, thrown, why) => {
+    const client = createLipSyncClient(createFakeGateway());
+    const run = lipSyncProcessor({ ...client, create: () => Promise.reject(thrown) });
+    const { job } = fakeJob();
+    const error: unknown = await run(job, "token").catch((error: unknown) => error);
+    expect(error).toMatchObject({ name: "UnrecoverableError", cause: thrown });
+    expect(String(error)).toContain(why);
+    expect(job.data).toEqual({ ...request, task: { claimedAt: NOW } });
   });
 
   it("is looked at again after the grace time where a worker stopped, and then parked", async () => {

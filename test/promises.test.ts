@@ -80,9 +80,9 @@ const promises: Record<string, string> = {
     "retry: comes on top of the time of each attempt",
   "`timeoutMs` of `wait` limits the whole wait, a hanging poll included.":
     "wait: bounds a poll that hangs",
-  "A limit of 2³¹ ms (25 days) or more, `Infinity` included, is no limit for `wait`.":
+  "A limit of 2³¹ ms (24 days) or more, `Infinity` included, is no limit for `wait`.":
     "wait: is none where it is %d",
-  "An attempt ends after 25 days.":
+  "An attempt ends after 24 days.":
     "time: takes 2^31 ms and more for the longest time that a timer can hold",
   "An abort rejects at once with `signal.reason`, whatever that is.":
     "attempt: rejects with its reason, whatever that is, and reaches fetch",
