@@ -38,6 +38,14 @@ describe("the number of attempts", () => {
     expect([ofCall.sent.length, ofClient.sent.length]).toEqual([attempts, attempts]);
   });
 
+  it("is unbounded with Infinity: create waits until the gateway has room for a task", async () => {
+    const full = () => answer(429, { code: 1303, message: "too many tasks", request_id: "r" });
+    const { client, sent } = setUp(times(40, full));
+    const task = await settle(client.create(request, { maxRetries: Infinity }));
+    expect(task).toEqual(submitted.data);
+    expect(sent).toHaveLength(41);
+  });
+
   it("ends with the first task; each attempt sent the same bytes", async () => {
     const { client, sent } = setUp([busy(), failing(failureRows[0]?.error())]);
     expect(await settle(client.create(request))).toEqual(submitted.data);
