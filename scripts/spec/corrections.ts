@@ -22,13 +22,16 @@ export function correctionsPage(overlay: Source): string {
   return [
     "# Corrections to the published page",
     "",
-    "What is wrong or missing in the OpenAPI page from which this library is generated, with the " +
-      "evidence. It is also a report to whoever publishes the page: each entry says which place to " +
-      "change and how. The whole result is " +
-      "[generated/openapi.yaml](../generated/openapi.yaml), which can be published as it is.",
+    "What is wrong or missing in the OpenAPI page from which this library is generated: a report to " +
+      "whoever publishes the page.",
     "",
-    `There are ${actions.length} corrections, in the order in which they are applied: ` +
-      "[spec/overlay.yaml](../spec/overlay.yaml), an OpenAPI Overlay 1.1. Places are JSONPath.",
+    "- To correct the page at once, import [generated/openapi.yaml](../generated/openapi.yaml): it is " +
+      "the page with every correction.",
+    "- To correct it place by place, take the entries below. Each has the place (JSONPath), what the " +
+      "page says, what is true, the evidence, and what to write there.",
+    "- For a program, [spec/overlay.yaml](../spec/overlay.yaml) has the same as an OpenAPI Overlay 1.1.",
+    "",
+    `There are ${actions.length} corrections, in the order in which they are applied.`,
     "",
     ...actions.flatMap(sectionOf),
   ].join("\n");
