@@ -1,5 +1,5 @@
-// One HTTP attempt: key, send, read, judge, within one time limit. What every POST needs is here, so
-// that a new operation inherits it.
+// One HTTP attempt within one timeout: gets the key, sends, reads and interprets the response. What
+// every POST needs is here, so that a new operation inherits it.
 import { toTask } from "./answer.js";
 import { type ApiKey, resolveApiKey } from "./auth.js";
 import { type Answer, readAnswer } from "./body.js";
@@ -33,7 +33,7 @@ export function attempt(
   return within(limits, onTimeout, async (signal) => {
     const key = await resolveApiKey(apiKey);
     const redact = redactorOf(key);
-    // The call may have ended while the key was fetched; then nothing may be sent.
+    // If the call ended while the key was fetched, nothing may be sent.
     signal.throwIfAborted();
     let response: Response | undefined;
     let answer: Answer;
@@ -42,12 +42,12 @@ export function attempt(
       response = await fetch(baseUrl + path, {
         method,
         headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
-        // Deno sends a string again by itself when a reused connection breaks.
+        // Deno resends a string by itself when a reused connection breaks.
         body: body !== undefined && "Deno" in globalThis ? new Blob([body]) : (body ?? null),
         signal,
         // Following could turn the POST into a GET, or send the key and the body elsewhere.
         redirect: "manual",
-        // On a new connection Bun does not send a POST again by itself.
+        // On a new connection, Bun does not resend a POST by itself.
         keepalive: false,
       });
       answer = await readAnswer(response, signal);

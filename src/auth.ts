@@ -2,14 +2,14 @@
 import { ConfigurationError } from "./errors.js";
 import { environmentVariable } from "./options.js";
 
-/** The gateway's API key, or a (possibly async) function that returns it, called before each attempt. */
+/** An API key, or a (possibly async) function that returns it, called before each attempt. */
 export type ApiKey = string | (() => string | Promise<string>);
 
-/** Checks a key that is given as a string; a function is asked later. */
+/** Checks a key that is a string; a function is called later. */
 export const checkApiKey = (apiKey: unknown = environmentVariable("KLING_API_KEY")): ApiKey =>
   typeof apiKey === "function" ? (apiKey as () => string) : cleanKey(apiKey);
 
-/** The key for one attempt. What a key function throws passes through. */
+/** The key for one attempt. An error of a key function is passed on. */
 export const resolveApiKey = async (apiKey: ApiKey): Promise<string> =>
   typeof apiKey === "function" ? cleanKey(await apiKey()) : apiKey;
 
@@ -21,7 +21,7 @@ function cleanKey(apiKey: unknown): string {
   const key = given.trim().replace(/^bearer(?:\s+|$)/i, "");
   if (key === "") throw invalid("is missing");
   if (/^\{\{.*\}\}$/.test(key)) throw invalid("is a placeholder");
-  // fetch would refuse it, too, but with the key in its message.
+  // fetch rejects it, too, but with the key in its message.
   if (/[^!-~]/.test(key)) throw invalid("has a space or is not ASCII");
   return key;
 }

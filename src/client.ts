@@ -1,4 +1,4 @@
-// The public interfaces, and the wiring of a client.
+// The public interface of the client, and its wiring.
 import { attempt, type Connection } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
 import { type WrittenRequest, createTask, getTask } from "./operations.js";
@@ -9,92 +9,93 @@ import { retry } from "./retry.js";
 import type { LipSyncTask, SucceededLipSyncTask } from "./task.js";
 import { waitForTask, type WaitOptions } from "./wait.js";
 
-/** How to reach a gateway. All options may be `undefined`. */
+/** Options of `createLipSyncClient`; `undefined` means the default. */
 export interface LipSyncClientOptions {
   /**
-   * The gateway's API key, or a (possibly async) function, called before each attempt. A leading
-   * `Bearer ` is removed. Default: the environment variable `KLING_API_KEY`, read at each call.
+   * API key of the gateway, or a (possibly async) function that returns it, called before each
+   * attempt. A leading `Bearer ` is removed. Default: the environment variable `KLING_API_KEY`, read
+   * on each call.
    */
   apiKey?: ApiKey | undefined;
   /**
-   * The gateway's origin, such as `https://gateway.example`; `/kling/v1/…` is added to it.
-   * Default: the environment variable `KLING_BASE_URL`, read at each call.
+   * Origin of the gateway, such as `https://gateway.example`, with a path prefix if it has one; the
+   * client adds `/kling/v1/…`. Default: the environment variable `KLING_BASE_URL`, read on each call.
    */
   baseUrl?: string | undefined;
   /**
-   * Your own `fetch`, called with a URL and an init; default `globalThis.fetch`. It resolves with a
-   * standard Response, whose body is a web stream. It must not retry by itself: a POST that is sent
-   * twice may be billed twice.
+   * Custom `fetch`, called with a URL and an init; default `globalThis.fetch`. It must resolve with
+   * a standard `Response`, whose body is a web stream, and must not retry by itself: a POST that is
+   * sent twice may be billed twice.
    */
   fetch?: typeof globalThis.fetch | undefined;
   /**
-   * Timeout for one attempt in milliseconds, including the key function and reading the response
+   * Timeout for one attempt in milliseconds, including your key function and reading the response
    * body; default 60_000, at most 24 days.
    */
   timeoutMs?: number | undefined;
-  /** How many times a failed attempt is retried where that is safe; default 2. */
+  /** Maximum number of retries, made only if a retry is safe; default 2. */
   maxRetries?: number | undefined;
 }
 
-/** What one call does differently from the client. */
+/** Options of one call; they override the client's. */
 export interface RequestOptions {
   /**
-   * Ends the call immediately: the promise rejects with `signal.reason`. A `create` that is aborted
-   * may have started a task that is billed.
+   * Aborts the call: the promise rejects immediately with `signal.reason`. An aborted `create` may
+   * have started a task that is billed.
    */
   signal?: AbortSignal | undefined;
   /** Timeout for one attempt in milliseconds; default: the client's. */
   timeoutMs?: number | undefined;
-  /** How many times a failed attempt is retried where that is safe; default: the client's. */
+  /** Maximum number of retries; default: the client's. */
   maxRetries?: number | undefined;
 }
 
-/** Calls the lip-sync endpoint of one gateway. */
+/** A client for the lip-sync endpoint of one gateway. */
 export interface LipSyncClient {
   /**
-   * Starts a task, which is billed, and resolves as soon as the gateway has accepted it. Store its
-   * `task_id`; the video takes minutes.
+   * Starts a task, which is billed. Resolves as soon as the gateway has accepted it; the video takes
+   * minutes. Store the `task_id`.
    *
-   * Retried only where it is certain that no task was created.
+   * A failed attempt is retried only if it is certain that no task was created.
    *
-   * @throws InvalidRequestError - not exactly one video, or a required field of the mode is missing
-   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
-   * @throws ApiError - the gateway responded with something other than a task
-   * @throws ConnectionError - no complete response; see its `mayHaveCreatedTask`
+   * @throws InvalidRequestError - not exactly one video, or a field is missing or invalid
+   * @throws ConfigurationError - a missing key or base URL, or an invalid option
+   * @throws ApiError - the response is not a task; check `mayHaveCreatedTask`
+   * @throws ConnectionError - no complete response; check `mayHaveCreatedTask`
    */
   create(request: LipSyncRequest, options?: RequestOptions): Promise<LipSyncTask>;
   /**
-   * Returns a task as it is now.
+   * Returns the current state of a task.
    *
    * @throws InvalidRequestError - the id is invalid
-   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
-   * @throws ApiError - the gateway responded with something other than a task
-   * @throws ConnectionError - no complete response, also after the retries
+   * @throws ConfigurationError - a missing key or base URL, or an invalid option
+   * @throws ApiError - the response is not a task
+   * @throws ConnectionError - no complete response, even after the retries
    */
   get(taskId: string, options?: RequestOptions): Promise<LipSyncTask>;
   /**
-   * Polls at once and then every 10 s until the task is done. It never creates anything, so you can
-   * call it again with the same id, also from another process.
+   * Polls immediately and then every 10 s until the task is done. It never creates a task, so you
+   * can call it again with the same id, also from another process.
    *
-   * Failures that may pass (no connection, 5xx, too many requests) do not end it; its timeout does.
+   * Temporary failures (no connection, 5xx, rate limits) do not end the wait.
    *
-   * @throws TaskFailedError - the task ended as `failed`
-   * @throws TaskTimeoutError - the timeout was reached; the task goes on
+   * @throws TaskFailedError - the task ended with status `failed`
+   * @throws TaskTimeoutError - the timeout was reached; the task continues
    * @throws InvalidRequestError - the id is invalid
-   * @throws ConfigurationError - the key or the base URL is missing, or an option is invalid
-   * @throws ApiError - a response that waiting cannot fix, such as 401 or 404
+   * @throws ConfigurationError - a missing key or base URL, or an invalid option
+   * @throws ApiError - an error that waiting cannot fix, such as 401 or 404
    */
   wait(taskId: string, options?: WaitOptions): Promise<SucceededLipSyncTask>;
 }
 
 /**
- * Creates a client for one gateway; nothing is sent yet.
+ * Creates a client for one gateway. No request is sent.
  *
- * @throws ConfigurationError - a key, base URL or other option that is given and invalid
+ * @throws ConfigurationError - an option is invalid
  */
 export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSyncClient {
   const { apiKey, baseUrl, fetch } = options;
-  // What is given is checked now; what is absent is read from the environment at each call.
+  // Options are checked now; what is missing is read from the environment on each call.
   if (apiKey !== undefined) checkApiKey(apiKey);
   if (baseUrl !== undefined) checkBaseUrl(baseUrl);
   if (fetch !== undefined) checkFunction("fetch", fetch);
@@ -102,7 +103,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   const maxRetries = checkNumber("maxRetries", 2, options.maxRetries);
   const redactorOf = createRedactorCache();
 
-  /** Throws before anything asynchronous, so that the error's stack has the caller's line. */
+  /** Throws before anything asynchronous, so that the stack of the error has the caller's line. */
   function connect(): Connection {
     return {
       apiKey: checkApiKey(apiKey),
@@ -120,10 +121,10 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
       timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
       maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
     };
-    // Written once, so that every attempt sends the same bytes.
+    // Written once, so that each attempt sends the same bytes.
     const request = await write();
     const isBilled = request.method === "POST";
-    // With `await`, here and below, an error that comes later has the caller's line, too.
+    // With `await`, here and below, the stack of a later error has the caller's line, too.
     return await retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }
 

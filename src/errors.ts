@@ -2,14 +2,14 @@
 import { textOf } from "./json.js";
 import type { LipSyncTask } from "./task.js";
 
-/** The base class of all errors of this library. An abort rejects with the signal's reason instead. */
+/** Base class of all errors of this library. An aborted call rejects with `signal.reason` instead. */
 export class LipSyncError extends Error {
   override readonly name: string = "LipSyncError";
   /**
-   * Whether this call may have started a task that is billed. Only `create` can set it.
+   * Whether this call may have started a task that is billed. Only `create` can set it to `true`.
    *
-   * `false`: no task was created, so calling `create` again is safe. `true`: look for the task at
-   * the gateway first (its console or its list of tasks); calling `create` again may pay twice.
+   * `false`: no task was created, so it is safe to call `create` again. `true`: look for the task at
+   * the gateway first (console or list of tasks), because calling `create` again may pay twice.
    */
   readonly mayHaveCreatedTask: boolean;
 
@@ -19,12 +19,12 @@ export class LipSyncError extends Error {
   }
 }
 
-/** The key, the base URL or another option is missing or invalid; nothing was sent. */
+/** The API key, the base URL or another option is missing or invalid. Nothing was sent. */
 export class ConfigurationError extends LipSyncError {
   override readonly name = "ConfigurationError";
 }
 
-/** The request, an id or a callback body is invalid; nothing was sent. */
+/** The request, a task id or a callback body is invalid. Nothing was sent. */
 export class InvalidRequestError extends LipSyncError {
   override readonly name = "InvalidRequestError";
   /** The invalid field, such as `"input.video_url"` or `"taskId"`. */
@@ -39,24 +39,24 @@ export class InvalidRequestError extends LipSyncError {
 type Kept = "status" | "code" | "requestId" | "headers" | "body" | "taskId";
 
 /**
- * A complete response that is not a task: not 2xx, a `code` other than 0, not JSON, no task in it,
- * or more than 1 MiB. The API key is replaced by `***` in everything that is kept.
+ * A complete response that is not a task: status not 2xx, `code` not 0, not JSON, no task, or more
+ * than 1 MiB. The API key is replaced with `***` in the message and in every property.
  */
 export class ApiError extends LipSyncError {
   override readonly name = "ApiError";
   /** The HTTP status; 0 for a redirect that the runtime hides, as browsers do. */
   declare readonly status: number;
-  /** Kling's code as a number (also if it came as a numeric string), or the gateway's own word. */
+  /** Kling's code as a number (even if sent as a numeric string), or the gateway's own string. */
   declare readonly code: number | string | undefined;
-  /** The `request_id` in the body, or else the `x-request-id` header: gateways ask for it. */
+  /** `request_id` in the body, otherwise the `x-request-id` header; gateway support asks for it. */
   declare readonly requestId: string | undefined;
   /** The response headers. */
   declare readonly headers: Headers;
-  /** The response body as text; of a body that is too large, the first 60 KiB. */
+  /** The response body as text; if it is too large, only the first 60 KiB. */
   declare readonly body: string;
   /**
-   * The id of a task that the response names although it is not that task. `get` it before you call
-   * `create` again; `mayHaveCreatedTask` of a `create` is true then.
+   * The id of a task that the error response mentions. Call `get` with it before you call `create`
+   * again. If `create` throws this error, `mayHaveCreatedTask` is then `true`.
    */
   declare readonly taskId: string | undefined;
 
@@ -66,15 +66,15 @@ export class ApiError extends LipSyncError {
   }
 }
 
-/** No complete response: refused, reset, cut off or timed out. `cause` says what happened. */
+/** No complete response: refused, reset, cut off or timed out. `cause` has the details. */
 export class ConnectionError extends LipSyncError {
   override readonly name = "ConnectionError";
 }
 
-/** The task ended as `failed`; the message is its `task_status_msg`. */
+/** The task ended with status `failed`. The message is its `task_status_msg`. */
 export class TaskFailedError extends LipSyncError {
   override readonly name = "TaskFailedError";
-  /** The task as the gateway last described it. */
+  /** The task as the gateway last returned it. */
   readonly task: LipSyncTask;
 
   constructor(task: LipSyncTask) {
@@ -84,15 +84,14 @@ export class TaskFailedError extends LipSyncError {
 }
 
 /**
- * `wait` reached its time limit. The task goes on and is billed all the same: call `wait` again
- * with {@link TaskTimeoutError.taskId}; do not create the task again. `cause` is the error of the
- * last poll, if that failed.
+ * `wait` reached its timeout. The task continues and is still billed: call `wait` again with
+ * `taskId`; do not create the task again. `cause` is the error of the last poll, if it failed.
  */
 export class TaskTimeoutError extends LipSyncError {
   override readonly name = "TaskTimeoutError";
-  /** The id that `wait` was called with. */
+  /** The id that you passed to `wait`. */
   readonly taskId: string;
-  /** The task as the gateway last described it; `undefined` if no poll succeeded. */
+  /** The task as the gateway last returned it; `undefined` if no poll succeeded. */
   readonly task: LipSyncTask | undefined;
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {

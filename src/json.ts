@@ -1,10 +1,10 @@
-// What is known of a value that came from outside.
+// Reads values from outside, whose types are not known.
 
 /** An object with keys; an array is not one. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A property of an object, or `undefined` of anything else. */
+/** A property of an object, or `undefined` for any other value. */
 export const property = (value: unknown, name: string): unknown =>
   isRecord(value) ? value[name] : undefined;
 

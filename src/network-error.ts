@@ -1,8 +1,8 @@
-// What a runtime says of a fetch that failed. None documents the shape of it, and in Jest, in vm or
-// in another window the classes are of another realm: errors are known by their shape, and each
-// runtime has a line of its own.
+// Reads the error of a failed fetch. No runtime documents its shape, and in Jest, in vm or in another
+// window its class comes from another realm. So errors are recognized by shape, with one line for
+// each runtime.
 
-/** What an error says, and its causes; what is not a string is empty. */
+/** The texts of an error, empty if not a string, and its causes. */
 interface ErrorText extends Record<"name" | "message" | "stack" | "code" | "syscall", string> {
   causes: unknown[];
 }
@@ -15,36 +15,36 @@ const CODES = [
   // Bun; the second one before 1.2.
   "ECONNREFUSED",
   "ConnectionRefused",
-  // A fetch of somebody's own that keeps only the code.
+  // A custom fetch that keeps only the code.
   "ENOTFOUND",
   "EAI_AGAIN",
 ];
 
-/** What an error and its causes say, the outermost first; empty for a value that is no error. */
+/** The texts of an error and its causes, the outermost first; empty if the value is not an error. */
 export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): ErrorText[] {
   const said = read(error);
   if (said === undefined || longest === 0) return [];
   return [said, ...errorChain(said.causes[0], longest - 1)];
 }
 
-/** Whether a failed fetch certainly never reached the server; if a runtime does not say, no. */
+/** Whether a failed fetch certainly never reached the server; `false` if a runtime does not say. */
 export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN): boolean {
   const said = read(error);
   if (said === undefined || longest === 0) return false;
   const { code, syscall, message, causes } = said;
   // Node: the failed system call comes before anything is sent.
   if (syscall === "connect" || syscall === "getaddrinfo") return true;
-  // Node's undici: a port that fetch refuses (https://fetch.spec.whatwg.org/#port-blocking).
+  // Node's undici: a port that fetch blocks (https://fetch.spec.whatwg.org/#port-blocking).
   if (message === "bad port") return true;
   if (CODES.includes(code)) return true;
-  // Deno says it in words only.
+  // Deno says it only in the message.
   if (message.includes("client error (Connect)")) return true;
-  // Another code says what else happened. Node's error for all addresses of a host has one of theirs.
+  // Any other code is another failure. Node's error for all addresses of a host has the code of one.
   if (code !== "" && causes.length === 1) return false;
   return causes.every((cause) => neverConnected(cause, longest - 1));
 }
 
-/** Reads an error of any realm, known by its message: an `instanceof` would miss those of another. */
+/** Reads an error of any realm, recognized by its message, because `instanceof` would miss some. */
 function read(error: unknown): ErrorText | undefined {
   try {
     const { name, message, stack, code, syscall, cause, errors } = error as Record<string, unknown>;

@@ -1,7 +1,7 @@
-// The one room of openapi-fetch. It checks the path, the parameters and the body of each operation
-// against the generated `paths`, and it writes the request. It neither sends nor reads: its
-// `Request` loses its signal to a garbage collection (nodejs/undici#4068), and it reads a failed
-// response without a bound. What sends and reads is attempt.ts.
+// The only file that uses openapi-fetch. It checks the path, the parameters and the body of each
+// operation against the generated `paths`, and writes the request. It does not send or read: a
+// `Request` can lose its signal in a garbage collection (nodejs/undici#4068), and openapi-fetch reads
+// a failed response without a limit. attempt.ts sends and reads.
 import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
 import { LIP_SYNC_PATH, type RequestBody } from "./wire.js";
@@ -15,8 +15,8 @@ export interface WrittenRequest {
 }
 
 /**
- * What openapi-fetch constructs in place of a `Request`. It passes it to `fetch`, which hands it back
- * as the response: with status 204 there is nothing to read of it.
+ * openapi-fetch constructs this in place of a `Request` and passes it to `fetch`, which returns it as
+ * the response. With status 204, openapi-fetch reads no body.
  */
 function write(path: string, { method, headers, body }: WrittenRequest) {
   return { status: 204, path, method, headers, body };

@@ -1,15 +1,15 @@
-// Takes the API key out of everything that an error keeps.
+// Removes the API key from everything that an error keeps.
 import { errorChain } from "./network-error.js";
 
-/** Replaces the key by `***` in a text, also where JSON or a URL spells it differently. */
+/** Replaces the key with `***` in a text, even if JSON or a URL has escaped it. */
 export type Redact = (text: string) => string;
 
 export type RedactorOf = (key: string) => Redact;
 
-/** A shorter key would be found in innocent words. */
+/** A shorter key could match an ordinary word. */
 const SHORTEST_KEY = 6;
 
-/** Makes redactors, and keeps the latest: making one is a good part of the cost of an attempt. */
+/** Creates redactors and caches the latest: creating one is a good part of the cost of an attempt. */
 export function createRedactorCache(): RedactorOf {
   let latest: { key: string; redact: Redact } | undefined;
   return (key) => {
@@ -25,15 +25,15 @@ function redactorOf(key: string): Redact {
 }
 
 /**
- * One character as it is, as JSON may escape it, or percent-encoded. The number of backslashes is
- * bounded, and with it the time that a hostile response takes.
+ * One character as it is, as JSON may escape it, or percent-encoded. The limit on backslashes bounds
+ * the time that a hostile response takes.
  */
 function spellings(character: string): string {
   const hex = character.charCodeAt(0).toString(16);
   return `(?:\\\\{0,8}\\x${hex}|%${hex}|\\\\{1,8}u00${hex})`;
 }
 
-/** A copy of an error and its causes with what a log needs, without the key. */
+/** A copy of an error and its causes, with what a log needs and without the key. */
 export function redactError(error: unknown, redact: Redact): Error | undefined {
   let copy: Error | undefined;
   for (const { name, message, stack, code } of errorChain(error).reverse()) {

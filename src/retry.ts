@@ -1,10 +1,10 @@
-// The loop that repeats a failed attempt.
+// The loop that retries a failed attempt.
 import { backoffMs, LONGEST_PAUSE_MS, mayRepeat, retryAfterMs } from "./outcome.js";
 import { delay } from "./time.js";
 
 type RetryOptions = { isBilled: boolean; maxRetries: number; signal: AbortSignal | undefined };
 
-/** Repeats an attempt where that is safe and can help. */
+/** Retries an attempt if that is safe and can help. */
 export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   for (let retries = 0; ; retries++) {
     try {
@@ -12,7 +12,7 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
     } catch (error) {
       if (retries >= options.maxRetries || !mayRepeat(error, options)) throw error;
       const askedMs = retryAfterMs(error);
-      // A longer pause would look like a hang; the caller knows better what to do with the time.
+      // A longer pause would look like a hang; the caller can decide what to do.
       if ((askedMs ?? 0) > LONGEST_PAUSE_MS) throw error;
       await delay(askedMs ?? backoffMs(retries), options.signal);
     }

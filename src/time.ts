@@ -1,15 +1,14 @@
-// Time limits, pauses and aborts.
+// Timeouts, delays and aborts.
 
-/** setTimeout fires at once for more than this, which is 24 days. */
+/** With a longer delay (24 days), setTimeout fires immediately. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** What ends a piece of work before it is done. */
+/** What can end work before it is done. */
 export type Limits = { signal: AbortSignal | undefined; timeoutMs: number };
 
 /**
- * Runs the work and settles with it; or rejects immediately with the reason of the caller's signal
- * when that aborts; or settles as `onTimeout` does when the time is over. The work is told through
- * a signal of its own.
+ * Runs the work and settles with its result. When the caller's signal aborts, rejects immediately
+ * with its reason; on timeout, settles as `onTimeout` does. Both abort the signal of the work.
  */
 export function within<T>(
   { signal, timeoutMs }: Limits,
@@ -39,7 +38,7 @@ export function within<T>(
   });
 }
 
-/** Resolves after a while, or rejects with the signal's reason as soon as it aborts. */
+/** Resolves after the delay, or rejects with the reason of the signal as soon as it aborts. */
 export function delay(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
@@ -61,7 +60,7 @@ const callbacksOf = new WeakMap<AbortSignal, Set<OnAbort>>();
 
 /**
  * Calls back when the signal aborts, until the returned function is called. All callbacks of a
- * signal share one listener on it, because Node warns at the eleventh.
+ * signal share one listener, because Node prints a warning at the eleventh.
  */
 export function onAbort(signal: AbortSignal | undefined, callback: OnAbort): () => void {
   if (!signal) return () => undefined;

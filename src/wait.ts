@@ -6,21 +6,21 @@ import { checkTaskId } from "./request.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 import { delay, within } from "./time.js";
 
-/** How long to wait and how often to poll. All options may be `undefined`. */
+/** Options of `wait`; `undefined` means the default. */
 export interface WaitOptions {
-  /** Ends the wait immediately: the promise rejects with `signal.reason`, and the task goes on. */
+  /** Aborts the wait: the promise rejects immediately with `signal.reason`. The task continues. */
   signal?: AbortSignal | undefined;
   /** Delay between polls in milliseconds, plus up to 10 % jitter; default 10_000. */
   intervalMs?: number | undefined;
-  /** Timeout for the whole wait in milliseconds; default 1_800_000, half an hour. */
+  /** Timeout for the whole wait in milliseconds; default 1_800_000 (30 minutes). */
   timeoutMs?: number | undefined;
-  /** Called after each successful poll, and awaited; what it throws ends the wait. */
+  /** Called with the task after each successful poll, and awaited. If it throws, the wait ends. */
   onUpdate?: ((task: LipSyncTask) => unknown) | undefined;
 }
 
 type Get = (id: string, options: { signal: AbortSignal; maxRetries: 0 }) => Promise<LipSyncTask>;
 
-/** Polls until the task is done. Between two polls, a wait is one timer. */
+/** Polls until the task is done. Between two polls, a wait costs one timer. */
 export async function waitForTask(
   { connect, get }: { connect: () => unknown; get: Get },
   taskId: string,
@@ -35,7 +35,7 @@ export async function waitForTask(
   const endsAt = Date.now() + timeoutMs;
   let last: LipSyncTask | undefined;
   let problem: unknown;
-  /** How many polls in a row said that there is no such task. */
+  /** Consecutive polls that did not find the task. */
   let unknown = 0;
 
   const poll = async (signal: AbortSignal) => {
@@ -55,7 +55,7 @@ export async function waitForTask(
   };
   const leftMs = () => Math.max(0, endsAt - Date.now());
   const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
-  // A task that is done counts, even if the time is over while onUpdate runs.
+  // A task that is done counts, even if the timeout is reached while onUpdate runs.
   const onTimeout = () =>
     last && isDone(last) ? Promise.resolve() : Promise.reject(timeoutError());
 

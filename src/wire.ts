@@ -1,9 +1,9 @@
-// Names for the parts of generated/schema.ts that the wrapper is built on.
+// Names for the parts of generated/schema.ts that the client uses.
 import type { components, paths } from "../generated/schema.js";
 
 export const LIP_SYNC_PATH = "/kling/v1/videos/lip-sync";
 
-/** The body of a create as the document has it; its `input` has every field of every mode. */
+/** The body of a create in the document; `input` has the fields of all modes. */
 export type RequestBody =
   paths[typeof LIP_SYNC_PATH]["post"]["requestBody"]["content"]["application/json"];
 export type RequestInput = RequestBody["input"];
