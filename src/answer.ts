@@ -1,5 +1,5 @@
-// A complete response becomes a task or an ApiError. The key is taken out of everything that is
-// kept: redacted first, cut afterwards.
+// Turns a complete response into a task or an ApiError. The key is removed from everything that is
+// kept: first redacted, then cut to length.
 import type { Answer } from "./body.js";
 import { ApiError } from "./errors.js";
 import { parseJson, property, textOf } from "./json.js";
@@ -10,9 +10,9 @@ import { asTask, type LipSyncTask } from "./task.js";
 
 /** How much is kept of a body that is too large. */
 const KEPT_CHARACTERS = 60 * 1024;
-/** More than any key has. */
+/** Longer than any key. */
 const LONGEST_KEY = 4096;
-/** How much of a gateway's text goes into a message. */
+/** The longest text of a gateway in a message. */
 const LONGEST_REASON = 300;
 
 const IS_BASE_URL_RIGHT = "is baseUrl the gateway's origin?";
@@ -23,12 +23,12 @@ export function toTask(request: WrittenRequest, answer: Answer, redact: Redact):
   if (task && redact(answer.text) === answer.text) return task;
   const clean = redactAnswer(answer, redact);
   if (!task) throw apiError(request, clean, redact);
-  // The id and the status stay as they are, or it would be another task.
+  // The id and the status must not change, or it would be another task.
   const { task_id, task_status } = task;
   return { ...task, ...taskIn(clean), task_id, task_status };
 }
 
-/** The task in Kling's envelope, or in new-api's, which holds what Kling answered. */
+/** The task in Kling's envelope, or in new-api's, which contains Kling's response. */
 function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
   if (!isSuccess(status) || isTooLarge) return undefined;
   const json = parseJson(text);
@@ -37,11 +37,11 @@ function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
   if (code === 0) return asTask(data);
   const held = code === "success" ? property(data, "data") : undefined;
   const task = asTask(held) ?? asTask(property(held, "data"));
-  // Only the gateway's own id can be asked for.
+  // Only the gateway's own id can be queried.
   return task && { ...task, task_id: textOf(property(data, "task_id")) ?? task.task_id };
 }
 
-/** The response without the key: an error is made of this one alone. */
+/** The response without the key; errors are created only from this. */
 function redactAnswer(answer: Answer, redact: Redact): Answer {
   const headers = [...answer.headers].map((header) => header.map(redact) as [string, string]);
   const all = redact(answer.text);
@@ -58,39 +58,39 @@ function apiError(request: WrittenRequest, answer: Answer, redact: Redact): ApiE
   const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
   const taskId = taskIdIn(json, request.body);
 
-  let message = `${request.method} ${request.path} answered ${status}`;
+  let message = `${request.method} ${request.path} returned ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId) message += `, request id ${oneLine(requestId)}`;
-  message += `: ${oneLine(reasonOf(answer, json)) || "it is empty."}`;
+  message += `: ${oneLine(reasonOf(answer, json)) || "the response is empty."}`;
   if (isPost && taskId)
-    message += `; it names task ${oneLine(taskId)}: get it before you create again.`;
+    message += `; the response mentions task ${oneLine(taskId)}: call get before you call create again.`;
 
-  // A refusal that names a task is not certain, and neither is a code in a gateway's own envelope.
+  // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
   const isCertain = !taskId && isRefused(status, codeOf(json));
   const mayHaveCreatedTask = isPost && !isCertain;
   const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
   return new ApiError(redact(message), details);
 }
 
-/** The id of a task in a response: at the top, in `data`, or in a list there; not the one sent. */
+/** The id of a task in a response: at the top, in `data` or in a list; not the id that was sent. */
 function taskIdIn(json: unknown, sent = ""): string | undefined {
   const parent = property(property(parseJson(sent), "input"), "task_id");
   const places = [json, property(json, "data")].flat();
   const ids = places.map((place) => property(place, "task_id"));
-  // A larger number would not be the id that was sent.
+  // A larger number has lost digits.
   const texts = ids.map((id) => textOf(Number.isSafeInteger(id) ? String(id) : id));
   return texts.find((id) => id !== undefined && id !== parent);
 }
 
-/** Why the response is not a task: what is odd about it, or else what the gateway wrote. */
+/** Why the response is not a task: what is wrong with it, or else the gateway's own text. */
 function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown): string {
   if (REDIRECTS.includes(status)) {
-    return `it redirects to ${headers.get("location") ?? "?"}; ${IS_BASE_URL_RIGHT}`;
+    return `redirect to ${headers.get("location") ?? "?"}; ${IS_BASE_URL_RIGHT}`;
   }
-  if (isTooLarge) return "it is larger than 1 MiB.";
+  if (isTooLarge) return "the response is larger than 1 MiB.";
   const isWrongPlace = isSuccess(status) || status === 404;
-  if (json === undefined && isWrongPlace) return `it is not JSON; ${IS_BASE_URL_RIGHT}`;
-  if (isSuccess(status) && codeOf(json) === 0) return "it holds no task.";
+  if (json === undefined && isWrongPlace) return `the response is not JSON; ${IS_BASE_URL_RIGHT}`;
+  if (isSuccess(status) && codeOf(json) === 0) return "the response has no task.";
   const error = property(json, "error");
   const said = textOf(property(json, "message")) ?? textOf(property(error, "message"));
   return said ?? textOf(error) ?? text;

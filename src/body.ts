@@ -1,4 +1,4 @@
-// Reads a response within bounds.
+// Reads a response, up to a largest size.
 import { property } from "./json.js";
 
 const LARGEST_BODY_BYTES = 1024 * 1024;
@@ -9,14 +9,14 @@ export type Answer = Pick<Response, "status" | "headers"> & { text: string; isTo
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
 export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
   const isResponse = property(property(response, "headers"), "get") !== undefined;
-  if (!isResponse) throw new TypeError("fetch returned no Response");
+  if (!isResponse) throw new TypeError("fetch did not return a Response");
   const { status, headers, body } = response;
-  // A copy, because a fetch of somebody's own may have headers of another kind.
+  // A copy, because a custom fetch may have another kind of headers.
   const answer = { status, headers: new Headers(headers), text: "", isTooLarge: false };
   const reader = body?.getReader();
   if (!reader) return answer;
   const cancel = () => void reader.cancel().catch(() => undefined);
-  // The signal is that of this attempt alone, so nobody has to stop listening.
+  // The signal belongs to this attempt only, so the listener is not removed.
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();
   const decoder = new TextDecoder();

@@ -1,6 +1,6 @@
-// A processor for the workers of BullMQ; published as kling-lip-sync/bullmq. It keeps a note in the
-// job's data: that somebody is about to create the task, and then the task's id. It imports nothing
-// of BullMQ: of a job it uses the few methods below, which versions 5 and 6 have.
+// A processor for BullMQ workers; published as kling-lip-sync/bullmq. It keeps a note in the job's
+// data: that a worker is about to create the task, and then the task id. It does not import BullMQ;
+// it uses a few methods of a job, which versions 5 and 6 have.
 import type { LipSyncClient } from "./client.js";
 import { ApiError, InvalidRequestError, TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { property, textOf } from "./json.js";
@@ -9,18 +9,21 @@ import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
 import { checkTaskId, type LipSyncRequest } from "./request.js";
 import { isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 
-/** What the processor keeps in a job's data, beside the request. */
+/** The processor's note in the data of a job. */
 export interface LipSyncNote {
   /** When a worker was about to create the task, in Unix milliseconds. */
   claimedAt: number;
-  /** The id of the task; absent while nobody knows whether there is one. */
+  /** The task id; missing while it is unknown whether a task exists. */
   id?: string;
 }
 
-/** The data of a job: the request of `create`, and later the processor's note. */
-export type LipSyncJobData = LipSyncRequest & { task?: LipSyncNote };
+/** The data of a job: the request of `create`. */
+export interface LipSyncJobData extends LipSyncRequest {
+  /** Set by the processor. */
+  task?: LipSyncNote;
+}
 
-/** What is used of a BullMQ job. */
+/** The part of a BullMQ `Job` that is used. */
 export interface LipSyncJob {
   id?: string | undefined;
   data: LipSyncJobData;
@@ -34,33 +37,35 @@ export interface LipSyncJob {
   retry(state?: "completed" | "failed"): Promise<void>;
 }
 
-/** How a processor works. All options may be `undefined`. */
+/** Options of `lipSyncProcessor`; `undefined` means the default. */
 export interface LipSyncProcessorOptions {
   /** Delay between two polls of a task in milliseconds; default 10_000. */
   intervalMs?: number | undefined;
   /**
-   * How long this process creates nothing after the gateway refused because of too many requests or
-   * tasks, in milliseconds; default 10_000. A `Retry-After` of the gateway counts instead.
+   * How long this process creates no tasks after the gateway reported too many requests or tasks, in
+   * milliseconds; default 10_000. A `Retry-After` header takes precedence.
    */
   pauseMs?: number | undefined;
   /**
-   * How long after a claim without an id a job is parked, in milliseconds; default 120_000. It has to
-   * be longer than the client's `timeoutMs`. For as long, a task that the gateway does not know may
-   * be new.
+   * How long a job waits before it is parked, if its worker stopped during a create, in milliseconds;
+   * default 120_000. Must be longer than the client's `timeoutMs`. During this time, a task
+   * that the gateway does not know counts as new.
    */
   graceMs?: number | undefined;
-  /** The worker's `lockDuration` in milliseconds; default 30_000, as in BullMQ. */
+  /** `lockDuration` of the worker in milliseconds; default 30_000, as in BullMQ. */
   lockMs?: number | undefined;
   /**
-   * How long a job waits for its task before it fails, in milliseconds; default 86_400_000, a day. If
-   * it is retried, it waits for as long again.
+   * Timeout for the task of a job in milliseconds; default 86_400_000 (one day). The job then fails;
+   * if you retry it, it waits as long again.
    */
   timeoutMs?: number | undefined;
 }
 
 /**
- * Makes the processor of a `Worker`: it creates the task of a job once, whatever happens to workers,
- * and resolves with the finished task. Between two polls the job is delayed and holds no slot.
+ * Creates the processor of a `Worker`. It creates (billed) the task of a job only once, even if
+ * workers crash, and resolves with the finished task. Between polls the job is delayed and occupies
+ * no slot. If a task may exist but its id is unknown, the job is parked: it fails, and you call
+ * `settleLipSyncJob`.
  *
  * The worker needs `maxStalledCount: 1e9`, and Redis `appendfsync always` and `noeviction`.
  *
@@ -75,19 +80,18 @@ export function lipSyncProcessor(
   const graceMs = checkNumber("graceMs", 120_000, options.graceMs);
   const lockMs = checkNumber("lockMs", 30_000, options.lockMs);
   const timeoutMs = checkNumber("timeoutMs", 86_400_000, options.timeoutMs);
-  /** Until when this process creates nothing. */
+  /** Until when this process creates no tasks. */
   let pausedUntil = 0;
 
   async function create(job: LipSyncJob, request: LipSyncRequest, token = ""): Promise<never> {
     if (Date.now() < pausedUntil) return await postpone(job, token, pausedUntil);
     const claimedAt = Date.now();
-    // Updating asks for no lock. Between two proofs of it, no other worker has read older data.
+    // updateData does not check the lock. Between two checks, no other worker has read older data.
     await proveLock(job, token);
     await job.updateData({ ...request, task: { claimedAt } });
     await proveLock(job, token);
     const task = await client.create(request, { maxRetries: 0 }).catch(async (error: unknown) => {
-      // What another copy of the library, a wrapped client or a key function throws says it, too, or
-      // it is not certain.
+      // The error may come from another copy of the library, a wrapped client or a key function.
       const isCertain = property(error, "mayHaveCreatedTask") === false;
       if (!isCertain) throw parked(job, error);
       return await release(job, request, token, error);
@@ -98,7 +102,7 @@ export function lipSyncProcessor(
     return await postpone(job, token, Date.now() + intervalMs);
   }
 
-  /** Takes the claim back: certainly nothing was created. */
+  /** Removes the claim, because it is certain that no task was created. */
   async function release(job: LipSyncJob, request: LipSyncRequest, token: string, error: unknown) {
     await proveLock(job, token);
     await job.updateData(request);
@@ -121,7 +125,7 @@ export function lipSyncProcessor(
     if (task.task_status === "failed") throw failed(task);
     if (Date.now() > claimedAt + timeoutMs) {
       await proveLock(job, token);
-      // If the job is retried, it waits for as long again.
+      // If the job is retried, it waits as long again.
       await job.updateData({ ...job.data, task: { claimedAt: Date.now(), id } });
       const error = new TaskTimeoutError(id, timeoutMs, task, undefined);
       throw unrecoverable(error.message, error);
@@ -133,7 +137,7 @@ export function lipSyncProcessor(
     const { task: note, ...request } = job.data;
     if (!note) return await create(job, request, token);
     if (note.id !== undefined) return await poll(job, note, token);
-    // Another worker may still create it, or died while it did.
+    // Another worker may still be creating the task, or has crashed while it did.
     const isFresh = Date.now() < note.claimedAt + graceMs;
     if (isFresh) return await postpone(job, token, note.claimedAt + graceMs);
     throw parked(job, undefined);
@@ -141,46 +145,43 @@ export function lipSyncProcessor(
 
   async function proveLock(job: LipSyncJob, token: string): Promise<void> {
     if ((await job.extendLock(token, lockMs)) === 1) return;
-    throw new Error(`The lock of job ${job.id} is lost; another worker has it.`);
+    throw new Error(`The lock of job ${job.id} was lost to another worker.`);
   }
 }
 
 /**
- * Tells a parked job which task is its own, or that there is none, and lets it run again.
+ * Tells a parked job the id of its task, or that no task exists, and retries the job.
  *
- * @param job - as `queue.getJob` gives it; it has to be failed
- * @param taskId - the id that you found at the gateway; `undefined` if no task was created: then the
- *   job creates one
- * @throws InvalidRequestError - the id is invalid, the job is not failed, or its task is known and you
- *   say that there is none
+ * @param job - a failed job from `queue.getJob`
+ * @param taskId - the id that you found at the gateway; `undefined` if no task exists: the job then
+ *   creates one, which is billed
+ * @throws InvalidRequestError - the id is invalid, the job is not failed, or `undefined` is given
+ *   although the task is known
  */
 export async function settleLipSyncJob(job: LipSyncJob, taskId: string | undefined): Promise<void> {
   const { task, ...request } = job.data;
   if (taskId !== undefined) checkTaskId(taskId);
   if (!(await job.isFailed())) {
-    throw new InvalidRequestError(
-      `Job ${job.id} is not failed, so nothing is to be settled.`,
-      "job",
-    );
+    throw new InvalidRequestError(`Job ${job.id} has not failed; it cannot be settled.`, "job");
   }
   if (taskId === undefined && task?.id !== undefined) {
-    const message = `Job ${job.id} has task ${task.id}; for another task, add another job.`;
+    const message = `Job ${job.id} already has task ${task.id}; for another task, add another job.`;
     throw new InvalidRequestError(message, "taskId");
   }
   const note = taskId === undefined ? {} : { task: { claimedAt: Date.now(), id: taskId } };
   await job.updateData({ ...request, ...note });
-  await job.log(taskId === undefined ? "There was no task." : `Task ${taskId} was found.`);
+  await job.log(taskId === undefined ? "No task exists." : `Task ${taskId} was found.`);
   await job.retry("failed");
 }
 
-/** Delays the job; it holds no slot, and uses up no attempt. */
+/** Delays the job, which occupies no slot and uses up no attempt. */
 async function postpone(job: LipSyncJob, token: string | undefined, at: number): Promise<never> {
   await job.moveToDelayed(Math.ceil(at), token);
-  // BullMQ knows it by its message in 5.0 and by its name in 6.
+  // BullMQ 5.0 recognizes it by its message, BullMQ 6 by its name.
   throw Object.assign(new Error("DelayedError"), { name: "DelayedError" });
 }
 
-/** An error after which BullMQ does not try again. */
+/** An error after which BullMQ does not retry the job. */
 const unrecoverable = (message: string, cause: unknown) =>
   Object.assign(new Error(message, { cause }), { name: "UnrecoverableError" });
 
@@ -193,11 +194,11 @@ function parked(job: LipSyncJob, cause: unknown): Error {
   const named = cause instanceof ApiError ? cause.taskId : undefined;
   const id = named === undefined ? "taskId" : JSON.stringify(named);
   const said = textOf(property(cause, "message"));
-  const why = said ?? "A worker stopped while it created the task.";
+  const why = said ?? "A worker stopped while creating the task.";
   const message = [
-    "A task may exist, so nothing is created again.",
-    `Look for it at the gateway, then: const job = await queue.getJob("${job.id}");`,
-    `if (job) await settleLipSyncJob(job, ${id}); with undefined as the id if there is no task.`,
+    "A task may exist, so it is not created again.",
+    `Look for it at the gateway, then run: const job = await queue.getJob("${job.id}");`,
+    `if (job) await settleLipSyncJob(job, ${id}); if there is no task, pass undefined as its id.`,
     why,
   ];
   return unrecoverable(message.join(" "), cause);

@@ -1,11 +1,11 @@
-// A text field of a request: what it must be, and what to do about one that is not.
+// Checks a text field of a request, and says how to fix an invalid one.
 import { InvalidRequestError } from "./errors.js";
 
 const ABSOLUTE_URL = /^[a-z][a-z\d+.-]*:\/\/\S/i;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
-const NOT_BASE64 = 'is not Base64 without "data:"; try readFile(path, "base64")';
+const NOT_BASE64 = 'must be Base64 without "data:"; try readFile(path, "base64")';
 
-/** Throws unless the value is a text with something in it, a URL absolute, and a file Base64. */
+/** Throws unless the value is a string that is not blank; a URL must be absolute, a file Base64. */
 export function checkText(value: unknown, field: string): void {
   const invalid = (why: string) => new InvalidRequestError(`${field} ${why}.`, field);
   const given = value ?? "";
@@ -14,5 +14,5 @@ export function checkText(value: unknown, field: string): void {
   if (given.trim() === "") throw invalid("is missing");
   if (isFile && !BASE64.test(given)) throw invalid(NOT_BASE64);
   const isUrl = ABSOLUTE_URL.test(given);
-  if (field.endsWith("_url") && !isUrl) throw invalid("is not an absolute URL such as https://…");
+  if (field.endsWith("_url") && !isUrl) throw invalid("must be an absolute URL such as https://…");
 }

@@ -1,34 +1,34 @@
-// What an option may be. Each check returns the value to use, or throws what is wrong with it.
+// Checks options. Each check returns the value to use, or throws a ConfigurationError.
 import { ConfigurationError } from "./errors.js";
 import { property } from "./json.js";
 
-/** An environment variable, or `undefined`, also where there is no environment. */
+/** An environment variable, or `undefined`, even where there is no environment. */
 export const environmentVariable = (name: string): unknown =>
   property(property(property(globalThis, "process"), "env"), name);
 
-/** The gateway's origin, and a path in front of Kling's if there is one, without the last slash. */
+/** The origin of the gateway and its path prefix, if it has one, without a trailing slash. */
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
     new ConfigurationError(`The base URL ${why}. Pass it as baseUrl or set KLING_BASE_URL.`);
   if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
   const isPlain = /^https?:\/\/[^?#@]+$/i.test(url) && URL.canParse(url);
-  if (!isPlain) throw invalid("is not an http(s) URL, or has @, ? or #");
-  // The habit from OpenAI clients, or the whole URL of the endpoint.
+  if (!isPlain) throw invalid("must be an http(s) URL without @, ? or #");
+  // As OpenAI clients need it, or the whole URL of the endpoint.
   const extra = /\/\/.+(\/(?:v1|kling|videos|lip-sync))$/i.exec(url)?.[1];
-  if (extra) throw invalid(`ends in ${extra}, which is added`);
+  if (extra) throw invalid(`must not end in ${extra}`);
   return url;
 }
 
-/** Returns the function, or throws if it is none. */
+/** Returns the function, or throws if it is not one. */
 export const checkFunction = <Value>(name: string, value: Value): Value =>
   check(name, value, typeof value === "function", "a function");
 
-/** A time or a number of times; `undefined` stands for the default. */
+/** A duration or a count; `undefined` means the default. */
 export const checkNumber = (name: string, byDefault: number, value: number = byDefault): number =>
   check(name, value, typeof value === "number" && value >= 0, "a number >= 0");
 
-/** Any realm's signal, known by its shape. */
+/** Checks by shape, because the signal may come from another realm. */
 export function checkSignal(signal: unknown): void {
   const isSignal = property(signal, "addEventListener") !== undefined;
   check("signal", signal, signal === undefined || isSignal, "an AbortSignal");

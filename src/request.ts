@@ -1,4 +1,4 @@
-// What `create` takes: its types, and the same check at run time.
+// The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
 import { checkText } from "./field.js";
 import { isRecord, property } from "./json.js";
@@ -12,42 +12,47 @@ type ModeField = "mode" | "video_id" | "video_url" | TextField | "voice_speed" |
 type Needed<Field extends keyof RequestInput> = Required<Pick<RequestInput, Field>>;
 type Optional<Fields> = { [Field in keyof Fields]?: Fields[Field] | undefined };
 
-/** What every mode takes; a field that is new in the document appears here. */
+/** Fields of every mode, and new fields of the document. */
 interface AnyMode extends Optional<Omit<RequestInput, ModeField>> {}
 
-/** Mode `text2video`: the video says a text. */
+/** Mode `text2video`: lip-sync to spoken text. */
 export interface TextToVideo
   extends AnyMode, Needed<TextField>, Optional<Pick<RequestInput, "voice_speed">> {
+  /** Lip-sync to spoken text. */
   mode: Extract<RequestInput["mode"], "text2video">;
 }
 
 /** Mode `audio2video` with the URL of an audio file. */
 export interface AudioUrlToVideo extends AnyMode, Needed<"audio_url"> {
+  /** Lip-sync to audio. */
   mode: Extract<RequestInput["mode"], "audio2video">;
+  /** The audio is in `audio_url`. */
   audio_type: Extract<RequestInput["audio_type"], "url">;
 }
 
 /** Mode `audio2video` with an audio file in Base64. */
 export interface AudioFileToVideo extends AnyMode, Needed<"audio_file"> {
+  /** Lip-sync to audio. */
   mode: Extract<RequestInput["mode"], "audio2video">;
+  /** The audio is in `audio_file`. */
   audio_type: Extract<RequestInput["audio_type"], "file">;
 }
 
-/** Mode `audio2video`: the video says an audio file, at most 5 MB of mp3, wav, m4a or aac. */
+/** Mode `audio2video`: lip-sync to an audio file (mp3, wav, m4a or aac, at most 5 MB). */
 export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
-// A text as a type, because the compiler prints it.
+// The compiler prints this text in its error.
 type Misplaced = {
   [Field in "mode" | "video_id" | "video_url"]?: "put this field into input" | undefined;
 };
 
-/** The body of `create`, spelled as on the wire: one video, one mode, and the fields of that mode. */
+/** The request body of `create`: one video, one mode and the fields of that mode. */
 export interface LipSyncRequest extends Misplaced {
-  /** The video, and what it says. */
+  /** The video, and the text or audio for it. */
   input: VideoSource & (TextToVideo | AudioToVideo);
   /**
-   * An http(s) URL of yours to which the bare task is posted on every change of status, possibly
-   * more than once. Read it with `parseTaskCallback`, then confirm it with `get`.
+   * Your http(s) URL, to which Kling posts the task on each status change, possibly more than once.
+   * Parse the body with `parseTaskCallback`, then call `get`.
    */
   callback_url?: string | undefined;
 }
@@ -55,8 +60,8 @@ export interface LipSyncRequest extends Misplaced {
 const NO_INPUT = "input is missing: pass { input: { … } }.";
 
 /**
- * Checks a request and returns the body to send: a copy as JSON has it, without a blank video field.
- * What only the server can judge, such as an unknown mode or field, passes.
+ * Checks a request and returns the body to send: a JSON copy without a blank video field. What only
+ * the server can check, such as an unknown mode or field, is passed on.
  */
 export function toBody(request: unknown): RequestBody {
   const body = toJson(request);
@@ -72,7 +77,7 @@ export function toBody(request: unknown): RequestBody {
   return body as RequestBody;
 }
 
-/** A copy through JSON: what the wire will hold. */
+/** A JSON copy: exactly what is sent. */
 function toJson(request: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(request));
@@ -82,20 +87,20 @@ function toJson(request: unknown): unknown {
   }
 }
 
-/** The fields that a mode requires; those of a mode that is new are the server's to judge. */
+/** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
   if (mode === "text2video") return ["text", "voice_id", "voice_language"];
   if (mode !== "audio2video") return [];
   return audioType === "url" || audioType === "file" ? [`audio_${audioType}`] : ["audio_type"];
 }
 
-/** A task id that can be part of a path. */
+/** Checks that a task id can be part of a path. */
 export function checkTaskId(taskId: unknown): string {
   if (typeof taskId !== "string") throw badTaskId("is not a string; pass task.task_id");
-  // The URL parser drops "." and climbs at "..", no id at all asks for the list, and a lone
-  // surrogate cannot be encoded.
+  // "." and ".." would change the path, an empty id requests the list of tasks, and a lone surrogate
+  // cannot be encoded.
   const isUnfit = /^\s*\.{0,2}\s*$|\p{Surrogate}/u.test(taskId);
-  if (isUnfit) throw badTaskId("is blank or unfit for a URL");
+  if (isUnfit) throw badTaskId("is blank or invalid in a URL");
   return taskId;
 }
 

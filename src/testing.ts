@@ -1,88 +1,88 @@
-// A gateway in memory, for tests; published as kling-lip-sync/testing.
+// An in-memory gateway for tests; published as kling-lip-sync/testing.
 import { isRecord, parseJson, textOf } from "./json.js";
 import type { LipSyncRequest } from "./request.js";
 import { asTask, isDone, isSucceeded, type LipSyncTask } from "./task.js";
 import { LIP_SYNC_PATH } from "./wire.js";
 
 const BASE_URL = "https://fake-gateway.invalid";
-/** The first bytes of an MP4 file: a box that says what kind of file it is. */
+/** The first bytes of an MP4 file: the box with the file type. */
 const VIDEO = "\0\0\0\x14ftypisom\0\0\x02\0isom";
 const TEXT_FIELDS = ["text", "voice_id", "voice_language", "voice_speed"];
 const AUDIO_FIELDS = ["audio_type", "audio_file", "audio_url"];
 
-/** How the fake gateway behaves. All options may be absent or `undefined`. */
+/** Options of `createFakeGateway`; `undefined` means the default. */
 export interface FakeGatewayOptions {
-  /** The key that it accepts; default `"fake-gateway-key"`. */
+  /** The API key that it accepts; default `"fake-gateway-key"`. */
   apiKey?: string | undefined;
-  /** With which poll a task is done; the polls before answer `processing`; default 2. */
+  /** Which poll finds a task done; earlier polls return `processing`; default 2. */
   polls?: number | undefined;
   /**
-   * Lets tasks end as `failed`, with this as their `task_status_msg`. A function is asked for each
-   * request; where it returns `undefined`, the task succeeds.
+   * Makes tasks fail with this `task_status_msg`. A function is called for each request; if it
+   * returns `undefined`, the task succeeds.
    */
   failWith?: string | ((request: LipSyncRequest) => string | undefined) | undefined;
-  /** While so many tasks are not done, a create is refused with 429 and 1303; default `Infinity`. */
+  /** With this many unfinished tasks, it rejects a create with 429 and 1303; default `Infinity`. */
   maxParallelTasks?: number | undefined;
 }
 
-/** What the fake gateway was asked. */
+/** A request that the fake gateway received. */
 export interface ReceivedRequest {
-  /** Such as `"POST"`. */
+  /** The HTTP method, such as `"POST"`. */
   method: string;
-  /** The path with its query, percent-encoded as it came. */
+  /** Path and query, percent-encoded as received. */
   path: string;
-  /** The body as parsed JSON, as text where it is none, `undefined` where there was none. */
+  /** The parsed JSON body; its text if it is not JSON; `undefined` if there was none. */
   body: unknown;
 }
 
 /**
- * A gateway in the memory of the process, for tests: `createLipSyncClient(createFakeGateway())`.
- * It costs nothing, needs no network and runs wherever `fetch` does.
+ * An in-memory gateway for tests: `createLipSyncClient(createFakeGateway())`. It costs nothing,
+ * needs no network and runs wherever `fetch` does.
  */
 export interface FakeGateway {
-  /** An origin that leads nowhere; the client's option of the same name. */
+  /** An origin that does not exist. */
   baseUrl: string;
-  /** The key that it accepts; the client's option of the same name. */
+  /** The API key that it accepts. */
   apiKey: string;
-  /** Answers as the gateway does, whatever the origin; the URL of a video gives its bytes. */
+  /** Responds as the gateway does, whatever the origin. The URL of a video returns a few bytes. */
   fetch: typeof globalThis.fetch;
-  /** Every request, in the order in which they came. */
+  /** All requests, in order of arrival. */
   received: ReceivedRequest[];
   /**
-   * Every task by its id, as it was last returned. A task that you set or change here is what the
-   * next query returns; after that it goes on as any other.
+   * All tasks by id, as last returned. If you set or change one, the next poll returns it as it is;
+   * after that, it continues like any other.
    */
   tasks: Map<string, LipSyncTask>;
   /**
-   * Gives the next requests these answers, in order: a `Response`, an `Error` to fail with, or a
-   * promise of one. With a promise that never settles, the gateway hangs.
+   * Queues responses for the next requests: a `Response`, an `Error` to fail with, or a promise of
+   * either. With a promise that never settles, the gateway hangs.
    */
   answerNext(...answers: FakeAnswer[]): void;
 }
 
-/** What `answerNext` takes. */
+/** A response or failure for `answerNext`. */
 export type FakeAnswer = Response | Error | Promise<Response | Error>;
 
 /**
- * Makes a fake gateway. It takes a task from `submitted` over `processing` to its end, and checks
- * what Kling's document says:
+ * Creates a fake gateway. Tasks go from `submitted` through `processing` to `succeed` or `failed`.
+ * It rejects:
  *
- * - the key: 401 with code 1001 or 1002
- * - the id of a task: 404 with 1203
- * - `maxParallelTasks`: 429 with 1303
- * - the request: 400 with 1201 unless there is exactly one video, a known mode, every field that the
- *   mode requires and none of the other mode, `zh` or `en`, and a speed from 0.8 to 2
+ * - a missing or wrong key: 401 with code 1001 or 1002
+ * - an unknown task id: 404 with 1203
+ * - a create beyond `maxParallelTasks`: 429 with 1303
+ * - a request without exactly one video, a known mode, all fields that the mode requires and none of
+ *   the other mode, `zh` or `en`, and a speed from 0.8 to 2: 400 with 1201
  *
- * It does not look at media, nor at the length of a text.
+ * It checks neither media nor the length of a text.
  */
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
   const { apiKey = "fake-gateway-key", polls = 2, failWith, maxParallelTasks = Infinity } = options;
   const received: ReceivedRequest[] = [];
   const tasks = new Map<string, LipSyncTask>();
   const polled = new Map<string, number>();
-  /** The tasks as the gateway itself last left them. */
+  /** The tasks as the gateway itself last stored them. */
   const stored = new Map<string, { task: LipSyncTask; json: string }>();
-  /** Why tasks are going to fail. */
+  /** Why tasks will fail. */
   const failures = new Map<string, string | undefined>();
   const planned: FakeAnswer[] = [];
   let requests = 0;
@@ -132,7 +132,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
 
   function progress(taskId: string, count: number): Partial<LipSyncTask> {
     if (count < polls) return { task_status: "processing" };
-    // A task that a test set was not asked about when it was created.
+    // For a task that a test set, no function was called.
     const all = typeof failWith === "string" ? failWith : undefined;
     const task_status_msg = failures.has(taskId) ? failures.get(taskId) : all;
     if (task_status_msg !== undefined) return { task_status: "failed", task_status_msg };
@@ -150,7 +150,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     tasks,
     answerNext(...answers) {
       planned.push(...answers);
-      // A promise that rejects before its request comes is no accident.
+      // A promise may reject before its request arrives.
       for (const answer of answers) Promise.resolve(answer).catch(() => undefined);
     },
     async fetch(input, init) {
@@ -162,7 +162,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       received.push({ method: request.method, path: pathname + search, body });
 
       const next = await untilAbort(planned.shift(), init?.signal ?? request.signal);
-      // Known by its shape: in Jest, an Error may be of another realm.
+      // Checked by shape, because in Jest an Error may come from another realm.
       if (next && "ok" in next) return next;
       if (next) throw next;
       const owner = tasks.get(videoOf(pathname));
@@ -182,15 +182,15 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
   };
 }
 
-/** A task in Kling's words; a test may have set it in another gateway's. */
+/** A task in Kling's words; a test may have used another gateway's. */
 const settled = (task: LipSyncTask): LipSyncTask => asTask(task) ?? task;
 
-/** The id of the task whose video has this path, or nothing. */
+/** The id of the task whose video has this path, or an empty string. */
 function videoOf(pathname: string): string {
   return /^\/([^/]+)\.mp4$/.exec(pathname)?.[1] ?? "";
 }
 
-/** What was planned, unless the caller gives up before. */
+/** What was planned, unless the caller aborts first. */
 async function untilAbort(planned: FakeAnswer | undefined, signal: AbortSignal) {
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => {
@@ -200,7 +200,7 @@ async function untilAbort(planned: FakeAnswer | undefined, signal: AbortSignal) 
   return await Promise.race([planned, aborted]);
 }
 
-/** What Kling would refuse about the body of a `create`. */
+/** Why Kling would reject the body of a `create`. */
 function problemOf(body: unknown): string | undefined {
   const input = isRecord(body) ? body["input"] : undefined;
   if (!isRecord(input)) return "input is missing";
@@ -220,7 +220,7 @@ function problemOf(body: unknown): string | undefined {
   if (isText && language !== "zh" && language !== "en")
     return "voice_language is neither zh nor en";
   const isSpeed = typeof speed === "number" && speed >= 0.8 && speed <= 2;
-  return isSpeed ? undefined : "voice_speed is not from 0.8 to 2";
+  return isSpeed ? undefined : "voice_speed must be from 0.8 to 2";
 }
 
 function parse(text: string): unknown {

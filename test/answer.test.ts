@@ -5,7 +5,7 @@ import { request } from "./fixtures/request.js";
 import submitted from "./fixtures/submitted.json" with { type: "json" };
 
 const baseUrlHint = "is baseUrl the gateway's origin?";
-const notJson = `: it is not JSON; ${baseUrlHint}`;
+const notJson = `: the response is not JSON; ${baseUrlHint}`;
 
 function creating(step: Step): Promise<ApiError> {
   return errorOf(setUp([step], { maxRetries: 0 }).client.create(request), ApiError);
@@ -50,9 +50,10 @@ describe("a task", () => {
 describe("the message of an ApiError", () => {
   const kling = { code: 1201, message: "bad value", request_id: "r-1" };
   const openAi = { message: "no such key", type: "auth", code: "invalid_key" };
-  const noTask = ", code 0: it holds no task.";
+  const noTask = ", code 0: the response has no task.";
   const { data } = submitted;
-  const named = (id: string) => `; it names task ${id}: get it before you create again.`;
+  const named = (id: string) =>
+    `; the response mentions task ${id}: call get before you call create again.`;
 
   it.each<[string, number, unknown, string]>([
     ["Kling's envelope", 400, kling, ", code 1201, request id r-1: bad value"],
@@ -72,7 +73,7 @@ describe("the message of an ApiError", () => {
       `, code 0: no${named(data.task_id)}`,
     ],
     ["no code", 200, { data: { a: 1 } }, ': {"data":{"a":1}}'],
-    ["an empty 429", 429, "", ": it is empty."],
+    ["an empty 429", 429, "", ": the response is empty."],
     ["an empty 404", 404, "", notJson],
     ["a 404 in words", 404, "no such route", notJson],
     ["a text of several lines", 502, "Bad\n\tGateway\u0000", ": Bad Gateway"],
@@ -84,7 +85,7 @@ describe("the message of an ApiError", () => {
   ])("tells %s (%i)", async (_, status, body, message) => {
     const error = await creating(answer(status, body, { "content-type": "text/odd" }));
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const whole = `POST ${endpoint} answered ${status}${message}`;
+    const whole = `POST ${endpoint} returned ${status}${message}`;
     expect(error).toMatchObject({ message: whole, status, body: text });
     expect(error.headers.get("content-type")).toBe("text/odd");
   });
@@ -92,18 +93,18 @@ describe("the message of an ApiError", () => {
   it.each([301, 302, 303, 307, 308])("names the place of a %i", async (status) => {
     const location = "https://elsewhere.example/x";
     const error = await creating(answer(status, "", { location }));
-    const message = `POST ${endpoint} answered ${status}: it redirects to ${location}; ${baseUrlHint}`;
+    const message = `POST ${endpoint} returned ${status}: redirect to ${location}; ${baseUrlHint}`;
     expect(error.message).toBe(message);
   });
 
   it("does not know the place of a redirect that a browser hides", async () => {
     const error = await creating(Response.error());
-    expect(error.message).toContain("it redirects to ?; ");
+    expect(error.message).toContain("redirect to ?; ");
   });
 
   it.each([300, 304])("does not call a %i a redirect", async (status) => {
     const error = await creating(answer(status, "", { location: "/x" }));
-    expect(error.message).toBe(`POST ${endpoint} answered ${status}: it is empty.`);
+    expect(error.message).toBe(`POST ${endpoint} returned ${status}: the response is empty.`);
   });
 
   it("is bounded, and the whole body is kept", async () => {
@@ -117,7 +118,7 @@ describe("the message of an ApiError", () => {
 
   it("says that a response is too large, of which a part is kept", async () => {
     const error = await creating(answer(200, "a".repeat(1024 * 1024 + 1)));
-    expect(error.message).toBe(`POST ${endpoint} answered 200: it is larger than 1 MiB.`);
+    expect(error.message).toBe(`POST ${endpoint} returned 200: the response is larger than 1 MiB.`);
     expect(error.body).toBe("a".repeat(60 * 1024));
   });
 });
@@ -129,7 +130,7 @@ it("an ApiError has the request id of the body, else of the header", async () =>
   const nowhere = await creating(answer(404));
   const ids = [inBody, inHeader, nowhere].map(({ requestId }) => requestId);
   expect(ids).toEqual(["r-1", "r-2", undefined]);
-  expect(inHeader.message).toContain("answered 404, request id r-2: ");
+  expect(inHeader.message).toContain("returned 404, request id r-2: ");
 });
 
 describe("no part of the key is in an ApiError", () => {

@@ -142,9 +142,7 @@ describe("a job", () => {
     const { process, posts } = setUp();
     const { job, did, locks } = fakeJob();
     locks.push(...Array.from({ length: proof }, () => 1), 1 - lost);
-    expect(String(await process(job))).toBe(
-      "Error: The lock of job 7 is lost; another worker has it.",
-    );
+    expect(String(await process(job))).toBe("Error: The lock of job 7 was lost to another worker.");
     expect(posts()).toBe(0);
     expect(did).toEqual(claimed.slice(0, 1 + 2 * proof));
   });
@@ -230,7 +228,7 @@ describe("a create that certainly made no task", () => {
     const { job, locks } = fakeJob();
     gateway.answerNext(refusal(429, 1303));
     locks.push(1, 1, 0);
-    expect(String(await process(job))).toContain("The lock of job 7 is lost");
+    expect(String(await process(job))).toContain("The lock of job 7 was lost");
     expect(job.data).toEqual({ ...request, task: { claimedAt: NOW } });
   });
 });
@@ -240,8 +238,8 @@ describe("a create that may have made a task", () => {
 
   it.each([
     ["a reset", new Error("reset"), "taskId", "got no complete response: reset"],
-    ["a 500", new Response("", { status: 500 }), "taskId", "answered 500"],
-    ["a 500 that names it", named, '"late-1"', "answered 500"],
+    ["a 500", new Response("", { status: 500 }), "taskId", "returned 500"],
+    ["a 500 that names it", named, '"late-1"', "returned 500"],
   ])("parks the job: %s", async (_, answer, id, why) => {
     const { gateway, process, posts } = setUp();
     const { job, did } = fakeJob();
@@ -251,10 +249,10 @@ describe("a create that may have made a task", () => {
       name: "UnrecoverableError",
       cause: { mayHaveCreatedTask: true },
     });
-    expect(error.message).toMatch(/^A task may exist, so nothing is created again\. /);
+    expect(error.message).toMatch(/^A task may exist, so it is not created again\. /);
     const code = `const job = await queue.getJob("7"); if (job) await settleLipSyncJob(job, ${id});`;
     expect(error.message).toContain(code);
-    expect(error.message).toContain("with undefined as the id if there is no task");
+    expect(error.message).toContain("if there is no task, pass undefined as its id");
     expect(error.message).toContain(why);
     expect(did).toEqual(claimed);
     // Retrying it without settling creates nothing.
@@ -356,14 +354,14 @@ describe("settleLipSyncJob", () => {
     const { process, posts } = setUp();
     const { job, did } = fakeJob({ ...request, task: { claimedAt: NOW } });
     await settleLipSyncJob(job, undefined);
-    expect(did).toEqual(["note undefined", "There was no task.", "retry failed"]);
+    expect(did).toEqual(["note undefined", "No task exists.", "retry failed"]);
     await process(job);
     expect(posts()).toBe(1);
   });
 
   it("refuses to say that there is no task where the job has one; another id is fine", async () => {
     const { job, did } = fakeJob(noted);
-    const message = "Job 7 has task task-1; for another task, add another job.";
+    const message = "Job 7 already has task task-1; for another task, add another job.";
     await expect(settleLipSyncJob(job, undefined)).rejects.toThrow(message);
     expect(did).toEqual([]);
     await settleLipSyncJob(job, "task-9");
@@ -375,7 +373,7 @@ describe("settleLipSyncJob", () => {
     const bad = { name: "InvalidRequestError", field: "taskId" };
     await expect(settleLipSyncJob(job, " ")).rejects.toMatchObject(bad);
     state.isFailed = false;
-    const message = "Job 7 is not failed, so nothing is to be settled.";
+    const message = "Job 7 has not failed; it cannot be settled.";
     await expect(settleLipSyncJob(job, "t")).rejects.toThrow(message);
     expect(did).toEqual([]);
   });

@@ -26,7 +26,7 @@ describe("parseTaskCallback", () => {
     for (const given of [body, [body]]) {
       const read = () => parseTaskCallback(given);
       expect(read).toThrow(InvalidRequestError);
-      expect(read).toThrow("is not a task");
+      expect(read).toThrow("is not JSON or not a task");
       expect(read).toThrow(expect.objectContaining({ field: "body", mayHaveCreatedTask: false }));
     }
   });

@@ -33,16 +33,16 @@ describe("the base URL", () => {
 
   it.each([
     ["is missing", [""]],
-    ["is not an http(s) URL", ["gateway.example", "/kling", "ftp://a.example", "https://"]],
-    ["is not an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
+    ["must be an http(s) URL", ["gateway.example", "/kling", "ftp://a.example", "https://"]],
+    ["must be an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
     ["is missing", [null]],
-    ["ends in /v1,", [`${gateway}/v1`, `${gateway}/kling/v1`]],
-    ["ends in /V1,", [`${gateway}/V1/`]],
-    ["ends in /kling,", [`${gateway}/kling/`]],
-    ["ends in /videos,", [`${gateway}/kling/v1/videos`]],
-    ["ends in /lip-sync,", [gateway + endpoint]],
-    ["is not an http(s) URL, or has @, ? or #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
-    ["is not an http(s) URL, or has @, ? or #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
+    ["must not end in /v1.", [`${gateway}/v1`, `${gateway}/kling/v1`]],
+    ["must not end in /V1.", [`${gateway}/V1/`]],
+    ["must not end in /kling.", [`${gateway}/kling/`]],
+    ["must not end in /videos.", [`${gateway}/kling/v1/videos`]],
+    ["must not end in /lip-sync.", [gateway + endpoint]],
+    ["must be an http(s) URL without @, ? or #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
+    ["must be an http(s) URL without @, ? or #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
   ])("that %s is refused at construction, without its text: %j", (why, urls) => {
     for (const url of urls) {
       const construct = () => createLipSyncClient({ apiKey, baseUrl: url as string });

@@ -178,7 +178,7 @@ describe("the fields of a mode", () => {
   ])("need a text as their %s", async (field, input) => {
     for (const blank of [undefined, null, "", "\u3000", 5]) {
       const error = await refusal({ input: { video_id: "v", ...input, [field]: blank } });
-      const why = blank === 5 ? /^input\.\w+ is not / : /^input\.\w+ is missing\.$/;
+      const why = blank === 5 ? /^input\.\w+ (?:is not|must be) / : /^input\.\w+ is missing\.$/;
       expect([error.field, error.message]).toEqual([`input.${field}`, expect.stringMatching(why)]);
     }
   });
@@ -186,8 +186,8 @@ describe("the fields of a mode", () => {
 
 describe("a slip", () => {
   const file = { video_id: "v", ...audio, audio_type: "file" };
-  const notUrl = "is not an absolute URL such as https://…";
-  const notBase64 = 'is not Base64 without "data:"; try readFile(path, "base64")';
+  const notUrl = "must be an absolute URL such as https://…";
+  const notBase64 = 'must be Base64 without "data:"; try readFile(path, "base64")';
   const odd = ["a.example/v.mp4", "/v.mp4", "./v.mp4", "https:", "https:a", "//a/v", "C:\\v.mp4"];
 
   it.each([
@@ -309,7 +309,7 @@ describe("a task id", () => {
         const error = await errorOf(call, InvalidRequestError);
         expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
         const isText = typeof id === "string";
-        const why = isText ? "is blank or unfit for a URL" : "is not a string; pass task.task_id";
+        const why = isText ? "is blank or invalid in a URL" : "is not a string; pass task.task_id";
         expect(error.message).toBe(`The task id ${why}.`);
       }
       expect(sent).toEqual([]);

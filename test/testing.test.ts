@@ -103,7 +103,7 @@ describe("createFakeGateway", () => {
   });
 
   const audio = { video_url: "u", mode: "audio2video", audio_type: "url", audio_url: "u" };
-  const noSpeed = "voice_speed is not from 0.8 to 2";
+  const noSpeed = "voice_speed must be from 0.8 to 2";
   const noLanguage = "voice_language is neither zh nor en";
 
   const noMode = "mode is neither text2video nor audio2video";
@@ -208,7 +208,7 @@ describe("createFakeGateway", () => {
     await expect(client.create(request, { maxRetries: 0 })).resolves.toBeDefined();
     expect((await gateway.fetch(`${gateway.baseUrl}/mine.mp4`)).status).toBe(200);
     gateway.tasks.set("odd", { task_id: "" } as never);
-    await expect(client.get("odd")).rejects.toThrow("it holds no task");
+    await expect(client.get("odd")).rejects.toThrow("the response has no task");
   });
 
   it("may be given a promise that rejects before its request comes", async () => {

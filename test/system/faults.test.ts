@@ -147,7 +147,7 @@ describe.each(statuses)("a response with status %i", (status) => {
       const says = decided("ApiError", method, decision);
       right.push({ name, ...says, status, code, requestId, taskId, requests: says.attempts });
       const { message, headers } = value as ApiError;
-      expect(message).toContain(`${asked[method]} answered ${status}`);
+      expect(message).toContain(`${asked[method]} returned ${status}`);
       if (code !== undefined) expect(message).toContain(`code ${code}`);
       expect(message).toContain(`request id ${requestId}`);
       expect(headers.get("x-echo")).toBe("Bearer ***");
