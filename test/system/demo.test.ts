@@ -1,12 +1,14 @@
 // npm run demo: as a process, and called in this process against a fake gateway on loopback.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import fs from "node:fs/promises";
+import path from "node:path";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { demo, explain, serve } from "../../scripts/demo.js";
 import { TaskTimeoutError } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
 import { endpoint } from "../fixtures/client.js";
-import { project } from "../fixtures/scripts.js";
+import { project, temporaryFolders } from "../fixtures/scripts.js";
 import submitted from "../fixtures/submitted.json" with { type: "json" };
 import succeed from "../fixtures/succeed.json" with { type: "json" };
 
@@ -17,8 +19,10 @@ const VIDEO = ["--video-url", "https://files.example/face.mp4"];
 const TEXT = ["--text", "你好"];
 const VOICE = ["--voice-id", "genshin_vindi2", "--voice-language", "zh"];
 const FLAGS = [...VIDEO, ...TEXT, ...VOICE];
+const TOO_LARGE = 5 * 1024 * 1024 + 1;
 const NOTHING = { KLING_BASE_URL: undefined, KLING_API_KEY: undefined };
 const servers: { close: () => void }[] = [];
+const newFolder = temporaryFolders();
 
 afterEach(() => vi.restoreAllMocks());
 afterAll(() => {
@@ -88,7 +92,8 @@ describe("with flags, the demo", () => {
   test("explains itself", async () => {
     const { output, exitCode } = await called(["--help"]);
     expect(output).toMatch(/^Usage: npm run demo -- /);
-    const flags = [...FLAGS, "--video-id", "--task-id"].filter((flag) => flag.startsWith("--"));
+    const others = ["--video-id", "--audio-url", "--audio-file", "--task-id"];
+    const flags = [...FLAGS, ...others].filter((flag) => flag.startsWith("--"));
     for (const flag of flags) expect(output).toContain(`  ${flag} `);
     expect(output).toMatch(/KLING_BASE_URL.*KLING_API_KEY.*Exit codes.*130.*npm run demo -- /s);
     expect(exitCode).toBe(0);
@@ -112,6 +117,30 @@ describe("with flags, the demo", () => {
     const speech = { text: "你好", voice_id: "7", voice_language: "ja" };
     const input = { video_id: "video-7", mode: "text2video", ...speech };
     expect(gateway.received[0]?.body).toEqual({ input });
+  });
+
+  test("sends the URL of an audio file", async () => {
+    const { gateway, env } = await served({ polls: 1 });
+    const url = "https://files.example/speech.mp3";
+    // A blank flag counts as none, so that a variable of a shell may be empty.
+    const { exitCode } = await called([...VIDEO, "--audio-url", url, "--text", ""], env);
+    const video = { video_url: "https://files.example/face.mp4", mode: "audio2video" };
+    const input = { ...video, audio_type: "url", audio_url: url };
+    expect({ exitCode, body: gateway.received[0]?.body }).toEqual({ exitCode: 0, body: { input } });
+  });
+
+  test.for([
+    ["small", Buffer.from([0xff, 0xfb, 0x00, 0x80])],
+    ["as large as allowed", Buffer.alloc(TOO_LARGE - 1, 7)],
+  ] as const)("sends an audio file in Base64 that is %s", async ([, bytes]) => {
+    const { gateway, env } = await served({ polls: 1 });
+    const file = path.join(await newFolder(), "speech.mp3");
+    await fs.writeFile(file, bytes);
+    const { exitCode } = await called(["--video-id", "7", "--audio-file", file], env);
+    const audio = { audio_type: "file", audio_file: bytes.toString("base64") };
+    const input = { video_id: "7", mode: "audio2video", ...audio };
+    expect(gateway.received[0]?.body).toEqual({ input });
+    expect(exitCode).toBe(0);
   });
 
   test("waits for a task that exists and creates none", async () => {
@@ -159,14 +188,25 @@ describe("a mistake sends nothing and is told in one line:", () => {
     ["no video", [...TEXT, ...VOICE], {}, "missing: --video-url or --video-id."],
     ["no text", [...VIDEO, ...VOICE], {}, "missing: --text."],
     ["a blank text", [...FLAGS, "--text", ""], {}, "missing: --text."],
-    ["a video alone", VIDEO, {}, "missing: --text, --voice-id, --voice-language."],
-    ["an unknown flag", [...FLAGS, "--speed", "2"], {}, "Unknown option '--speed'. See npm run"],
-    ["a flag without its value", ["--task-id"], {}, "'--task-id <value>' argument missing. See"],
-    ["a flag in place of a value", ["--text", ...FLAGS], {}, "'--text' argument is ambiguous"],
-    ["a word without a flag", ["task-1"], {}, "Unexpected argument 'task-1'"],
-    ["--task-id with a request", ["--task-id", "1", ...TEXT], {}, "without --text."],
-    ["a blank task id", ["--task-id", ""], {}, "The task id is blank"],
-    ["a flag that npm took", [], { npm_config_task_id: "1" }, "npm run demo -- --task-id"],
+    ["a video alone", VIDEO, {}, "missing: --audio-url or --audio-file or --text with --voice-id"],
+    ["a video and a text", [...VIDEO, ...TEXT], {}, "missing: --voice-id, --voice-language."],
+    [
+      "two audios",
+      [...FLAGS, "--audio-url", "u"],
+      {},
+      "--text and --audio-url are given; give one",
+    ],
+    [
+      "a voice for audio",
+      [...VIDEO, ...VOICE, "--audio-file", "f"],
+      {},
+      "--voice-id and --audio-f",
+    ],
+    ["an audio alone", ["--audio-url", "u"], {}, "missing: --video-url or --video-id."],
+    ["no audio file", [...VIDEO, "--audio-file", "/none/a.mp3"], {}, "cannot be read: ENOENT"],
+    ["a folder as audio", [...VIDEO, "--audio-file", project], {}, "cannot be read: EISDIR"],
+    ["an empty audio file", [...VIDEO, "--audio-file", "/dev/null"], {}, "--audio-file is empty"],
+    ["a large audio file", [...VIDEO, "--audio-file", "/dev/zero"], {}, "is larger than 5 MB"],
   ])("%s", async ([, flags, variables, says]) => {
     const { gateway, env } = await served();
     const { errors, output, exitCode } = await called(flags, { ...env, ...variables });

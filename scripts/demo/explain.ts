@@ -1,0 +1,58 @@
+// What an error means for whoever ran the demo: the words, above all on money, and the exit code.
+import {
+  ConfigurationError,
+  InvalidRequestError,
+  LipSyncError,
+  TaskFailedError,
+  TaskTimeoutError,
+} from "../../src/index.js";
+import { messageOf, oneLine, shellWord } from "./text.js";
+
+/** What was typed cannot be run. */
+export class UsageError extends Error {}
+
+/** Ctrl-C. */
+export class Stopped extends Error {}
+
+/** How far a run came. */
+export interface RunState {
+  /** The real gateway's host; absent for the fake gateway. */
+  host?: string;
+  /** The task to wait for; absent until it is created. */
+  taskId?: string;
+}
+
+/** What an error means for who ran the demo. */
+export function explain(error: unknown, { host, taskId }: RunState): string {
+  const message = messageOf(error);
+  if (isMistake(error)) return `Nothing was sent: ${message}`;
+  if (host === undefined) {
+    return error instanceof Stopped
+      ? "Stopped, and the fake gateway and its task with it; nothing was billed."
+      : message;
+  }
+  const look = `A task may have been created and billed: look at ${host} before you run this again.`;
+  if (taskId === undefined) {
+    if (error instanceof Stopped) return `Stopped before the answer. ${look}`;
+    const isSure = error instanceof LipSyncError && !error.mayHaveCreatedTask;
+    return `${message}\n${isSure ? "No task was created." : look}`;
+  }
+  const id = oneLine(taskId);
+  const command = `npm run demo -- --task-id ${shellWord(id)}`;
+  const resume = `To wait for it again, unbilled: ${command}`;
+  if (error instanceof TaskFailedError) return `Task ${id} failed: ${message}`;
+  if (error instanceof Stopped) return `Stopped; task ${id} goes on.\n${resume}`;
+  const problem = error instanceof TaskTimeoutError ? error.cause : undefined;
+  const last = problem === undefined ? "" : ` The last poll failed: ${messageOf(problem)}`;
+  return `${message}${last}\n${resume}`;
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof Stopped) return 130;
+  return isMistake(error) ? 2 : 1;
+}
+
+function isMistake(error: unknown): boolean {
+  const types = [UsageError, ConfigurationError, InvalidRequestError];
+  return types.some((type) => error instanceof type);
+}
