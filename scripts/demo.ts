@@ -1,11 +1,13 @@
 // npm run demo: the main job from the command line, against a fake gateway or a real one.
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../src/index.js";
 import { createFakeGateway } from "../src/testing.js";
 import { exitCodeOf, explain, type RunState, Stopped } from "./demo/explain.js";
 import { serve } from "./demo/fake-gateway.js";
 import { type Flags, readFlags, readGateway, startOf } from "./demo/flags.js";
-import { showTask } from "./demo/progress.js";
+import { showDownload, showTask } from "./demo/progress.js";
+import { checkNewFile, saveVideo } from "./demo/save.js";
 import { oneLine } from "./demo/text.js";
 
 export { explain, serve };
@@ -30,6 +32,8 @@ The audio, one of:
 
 Other flags:
   --task-id ID           wait for a task that exists, without creating one; nothing is billed
+  --save FILE            download the video to a new file, never over an existing one;
+                         alone, it saves the stub that the fake gateway has for a video
   --help                 show this text
 
 A relative FILE starts at the folder of this project.
@@ -39,8 +43,8 @@ Environment, needed with flags:
   KLING_API_KEY          its API key, which is never printed
 
 Exit codes:
-  0    the video is ready
-  1    the gateway or the task failed
+  0    the video is ready, and saved if you asked for it
+  1    the gateway, the task or the download failed
   2    invalid flags or environment, nothing was sent
   130  stopped with Ctrl-C (a task that was created goes on)
 
@@ -48,16 +52,19 @@ Examples:
   npm run demo
   npm run demo -- --video-url https://files.example/face.mp4 --text "你好" \\
     --voice-id genshin_vindi2 --voice-language zh
-  npm run demo -- --video-url https://files.example/face.mp4 --audio-file speech.mp3
-  npm run demo -- --task-id 123456`;
+  npm run demo -- --video-url https://files.example/face.mp4 --audio-file speech.mp3 \\
+    --save result.mp4
+  npm run demo -- --task-id 123456 --save result.mp4`;
 
 /** One run, and how far it came. */
 interface Run extends RunState {
   client: LipSyncClient;
+  /** What fetches the video. */
+  fetch: typeof globalThis.fetch;
   intervalMs?: number;
 }
 
-/** The main job: a task from its creation, unless it exists, to the URL of its video. */
+/** The main job: a task from its creation, unless it exists, to the URL or the file of its video. */
 async function lipSync(run: Run, start: LipSyncRequest | { taskId: string }): Promise<number> {
   const stop = new AbortController();
   const interrupt = () => {
@@ -65,8 +72,11 @@ async function lipSync(run: Run, start: LipSyncRequest | { taskId: string }): Pr
   };
   process.on("SIGINT", interrupt);
   try {
-    const videos = await finish(run, start, stop.signal);
-    for (const { url } of videos) console.log(`Video: ${oneLine(url)}`);
+    const [first, ...others] = await finish(run, start, stop.signal);
+    run.videoUrl = first.url;
+    for (const { url } of [first, ...others]) console.log(`Video: ${oneLine(url)}`);
+    if (run.save !== undefined) await download(run, first.url, run.save, stop.signal);
+    if (run.save !== undefined && others.length > 0) console.log("Only the first video is saved.");
     return 0;
   } catch (error) {
     console.error(explain(error, run));
@@ -103,6 +113,21 @@ async function finish(run: Run, start: LipSyncRequest | { taskId: string }, sign
   }
 }
 
+async function download({ fetch }: Run, url: string, file: string, signal: AbortSignal) {
+  const progress = showDownload();
+  try {
+    const onProgress = (bytes: number, total?: number) => {
+      progress.update(bytes, total);
+    };
+    await saveVideo({ url, file, fetch, signal, onProgress });
+  } catch (error) {
+    progress.end("error");
+    throw error;
+  }
+  progress.end("success");
+  console.log(`Saved: ${oneLine(path.resolve(file))}`);
+}
+
 async function runReal(flags: Flags, env: NodeJS.ProcessEnv): Promise<number> {
   const start = await startOf(flags);
   const { baseUrl, apiKey } = readGateway(env);
@@ -113,7 +138,7 @@ async function runReal(flags: Flags, env: NodeJS.ProcessEnv): Promise<number> {
       ? `Waiting for task ${oneLine(start.taskId)} at ${host}; this is not billed.`
       : `Creating a task at ${host}; this is billed.`,
   );
-  return lipSync({ client, host }, start);
+  return lipSync({ client, host, fetch: globalThis.fetch, save: flags.save }, start);
 }
 
 const FAKE_REQUEST: LipSyncRequest = {
@@ -126,7 +151,7 @@ const FAKE_REQUEST: LipSyncRequest = {
   },
 };
 
-async function runFake(): Promise<number> {
+async function runFake({ save }: Flags): Promise<number> {
   console.log(
     "Fake gateway on this machine, nothing is billed; for a real one: npm run demo -- --help",
   );
@@ -134,14 +159,16 @@ async function runFake(): Promise<number> {
   const { baseUrl, close } = await serve(gateway);
   try {
     const client = createLipSyncClient({ baseUrl, apiKey: gateway.apiKey });
-    return await lipSync({ client, intervalMs: 800 }, FAKE_REQUEST);
+    return await lipSync({ client, fetch: gateway.fetch, intervalMs: 800, save }, FAKE_REQUEST);
   } finally {
     close();
   }
 }
 
 async function runFlags(flags: Flags, env: NodeJS.ProcessEnv): Promise<number> {
-  return await (Object.keys(flags).length === 0 ? runFake() : runReal(flags, env));
+  if (flags.save !== undefined) await checkNewFile(flags.save);
+  const hasOthers = Object.keys(flags).some((name) => name !== "save");
+  return await (hasOthers ? runReal(flags, env) : runFake(flags));
 }
 
 /** Runs the demo and resolves with its exit code. */

@@ -20,10 +20,14 @@ export interface RunState {
   host?: string;
   /** The task to wait for; absent until it is created. */
   taskId?: string;
+  /** The finished video; absent until the task is done. */
+  videoUrl?: string;
+  /** The file to save the video to, as it was typed. */
+  save?: string | undefined;
 }
 
 /** What an error means for who ran the demo. */
-export function explain(error: unknown, { host, taskId }: RunState): string {
+export function explain(error: unknown, { host, taskId, videoUrl, save }: RunState): string {
   const message = messageOf(error);
   if (isMistake(error)) return `Nothing was sent: ${message}`;
   if (host === undefined) {
@@ -38,7 +42,12 @@ export function explain(error: unknown, { host, taskId }: RunState): string {
     return `${message}\n${isSure ? "No task was created." : look}`;
   }
   const id = oneLine(taskId);
-  const command = `npm run demo -- --task-id ${shellWord(id)}`;
+  const saving = save === undefined ? "" : ` --save ${shellWord(save)}`;
+  const command = `npm run demo -- --task-id ${shellWord(id)}${saving}`;
+  if (videoUrl !== undefined) {
+    const what = error instanceof Stopped ? "Stopped; the video was not saved." : message;
+    return `${what}\nIt is at ${oneLine(videoUrl)}\nTo fetch it again, unbilled: ${command}`;
+  }
   const resume = `To wait for it again, unbilled: ${command}`;
   if (error instanceof TaskFailedError) return `Task ${id} failed: ${message}`;
   if (error instanceof Stopped) return `Stopped; task ${id} goes on.\n${resume}`;

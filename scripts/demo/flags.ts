@@ -20,6 +20,7 @@ const REQUEST_FLAGS = {
 const FLAGS = {
   ...REQUEST_FLAGS,
   "task-id": STRING,
+  save: STRING,
   help: BOOLEAN,
 };
 
@@ -29,6 +30,7 @@ type RequestFlags = Partial<Record<keyof typeof REQUEST_FLAGS, string | undefine
 /** What was typed. */
 export interface Flags extends RequestFlags {
   "task-id"?: string | undefined;
+  save?: string | undefined;
   help?: boolean | undefined;
 }
 
@@ -39,8 +41,8 @@ const LARGEST_AUDIO_BYTES = 5 * 1024 * 1024;
 
 export function readFlags(args: string[], env: NodeJS.ProcessEnv): Flags {
   const kept = Object.keys(FLAGS)
-    // npm has this one itself.
-    .filter((name) => name !== "help")
+    // npm has these two itself, and they may be set in its configuration.
+    .filter((name) => name !== "save" && name !== "help")
     .find((name) => env[`npm_config_${name.replaceAll("-", "_")}`] !== undefined);
   if (kept) throw new UsageError(`npm took --${kept}: write npm run demo -- --${kept} …`);
   try {
@@ -64,7 +66,7 @@ export function readGateway(env: NodeJS.ProcessEnv): { baseUrl: string; apiKey: 
 export async function startOf(flags: Flags): Promise<LipSyncRequest | { taskId: string }> {
   const taskId = flags["task-id"];
   if (taskId !== undefined) {
-    const other = Object.keys(flags).find((name) => name !== "task-id");
+    const other = Object.keys(flags).find((name) => name !== "task-id" && name !== "save");
     if (other) throw new UsageError(`--task-id waits for a task that exists, without --${other}.`);
     return { taskId };
   }

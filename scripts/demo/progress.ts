@@ -18,6 +18,23 @@ export function showTask() {
   };
 }
 
+/** Bytes and elapsed time: a spinner where the terminal can show one, else a line at the end. */
+export function showDownload() {
+  let size = "asking for the video";
+  const seconds = stopwatch();
+  const line = () => `${seconds()} s  ${size}`;
+  const end = startSpinner(line);
+  return {
+    update(bytes: number, total: number | undefined) {
+      size = sizeOf(bytes, total);
+    },
+    end(outcome: Outcome) {
+      if (end) end(outcome);
+      else if (outcome === "success") console.log(line());
+    },
+  };
+}
+
 /** Shows a line until the function that it returns is called; undefined where it cannot be redrawn. */
 function startSpinner(line: () => string): ((outcome: Outcome) => void) | undefined {
   // Elsewhere yocto-spinner would print a line for every frame.
@@ -30,6 +47,13 @@ function startSpinner(line: () => string): ((outcome: Outcome) => void) | undefi
     clearInterval(timer);
     spinner[outcome](line());
   };
+}
+
+function sizeOf(bytes: number, total: number | undefined): string {
+  const count = (number: number) => number.toLocaleString("en");
+  if (!total) return `${count(bytes)} bytes`;
+  const percent = Math.floor((bytes / total) * 100);
+  return `${count(bytes)} / ${count(total)} bytes (${percent} %)`;
 }
 
 function stopwatch(): () => string {

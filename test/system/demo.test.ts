@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { demo, explain, serve } from "../../scripts/demo.js";
@@ -86,13 +88,48 @@ describe.concurrent("as a process of its own, the demo", () => {
     expect(output).toMatch(says);
     expect({ exitCode, posts: posts() }).toEqual({ exitCode: 130, posts: postsOfRun });
   });
+
+  test("leaves no file on Ctrl-C in a download, and says how to fetch it again", async () => {
+    const { video } = await videoServer((response) => {
+      response.writeHead(200, { "content-length": "20" }).write("0123456789");
+    });
+    const { gateway, env } = await servedWith(video);
+    const file = path.join(await newFolder(), "it's.mp4");
+    const child = spawned(["--task-id", "old-1", "--save", file], env);
+    await vi.waitFor(async () => {
+      const [part = ""] = await fs.readdir(path.dirname(file));
+      expect((await fs.stat(path.join(path.dirname(file), part))).size).toBe(10);
+    }, 20_000);
+    child.interrupt();
+    const { output, exitCode } = await child.ended;
+    const quoted = `'${file.replace("'", `'\\''`)}'`;
+    expect(output.split("\n").slice(-4)).toEqual([
+      "Stopped; the video was not saved.",
+      `It is at ${video}`,
+      `To fetch it again, unbilled: npm run demo -- --task-id old-1 --save ${quoted}`,
+      "",
+    ]);
+    expect(await fs.readdir(path.dirname(file))).toEqual([]);
+    const posts = gateway.received.filter(({ method }) => method === "POST").length;
+    expect({ exitCode, posts }).toEqual({ exitCode: 130, posts: 0 });
+  });
+
+  test("saves what the fake gateway has for a video, with --save alone", async () => {
+    const { gateway, env } = await served();
+    const file = path.join(await newFolder(), "fake.mp4");
+    const { output, exitCode } = await spawned(["--save", file], env).ended;
+    expect(output).toMatch(/^Fake gateway on this machine, nothing is billed;/);
+    expect(output).toMatch(/\nVideo: .+\n\d+\.\d s {2}20 bytes\nSaved: .+fake\.mp4\n$/);
+    expect(await fs.readFile(file, "latin1")).toMatch(/ftypisom/);
+    expect({ exitCode, received: gateway.received }).toEqual({ exitCode: 0, received: [] });
+  });
 });
 
 describe("with flags, the demo", () => {
   test("explains itself", async () => {
     const { output, exitCode } = await called(["--help"]);
     expect(output).toMatch(/^Usage: npm run demo -- /);
-    const others = ["--video-id", "--audio-url", "--audio-file", "--task-id"];
+    const others = ["--video-id", "--audio-url", "--audio-file", "--task-id", "--save"];
     const flags = [...FLAGS, ...others].filter((flag) => flag.startsWith("--"));
     for (const flag of flags) expect(output).toContain(`  ${flag} `);
     expect(output).toMatch(/KLING_BASE_URL.*KLING_API_KEY.*Exit codes.*130.*npm run demo -- /s);
@@ -207,6 +244,28 @@ describe("a mistake sends nothing and is told in one line:", () => {
     ["a folder as audio", [...VIDEO, "--audio-file", project], {}, "cannot be read: EISDIR"],
     ["an empty audio file", [...VIDEO, "--audio-file", "/dev/null"], {}, "--audio-file is empty"],
     ["a large audio file", [...VIDEO, "--audio-file", "/dev/zero"], {}, "is larger than 5 MB"],
+    ["a blank file to save", [...FLAGS, "--save", " "], {}, "--save needs the name of a file."],
+    ["an existing file", [...FLAGS, "--save", "package.json"], {}, "overwrite a file, and package"],
+    ["an existing file for a task", ["--task-id", "1", "--save", "src"], {}, "and src exists."],
+    ["an existing file for the fake", ["--save", "README.md"], {}, "and README.md exists."],
+    [
+      "no folder to save in",
+      [...FLAGS, "--save", "none/v.mp4"],
+      {},
+      "a folder that exists, not none",
+    ],
+    [
+      "a file as a folder",
+      [...FLAGS, "--save", "LICENSE/v"],
+      {},
+      "a folder that exists, not LICENSE",
+    ],
+    [
+      "too long a name",
+      [...FLAGS, "--save", "v".repeat(999)],
+      {},
+      "cannot create the file: ENAMETOO",
+    ],
   ])("%s", async ([, flags, variables, says]) => {
     const { gateway, env } = await served();
     const { errors, output, exitCode } = await called(flags, { ...env, ...variables });
@@ -214,6 +273,143 @@ describe("a mistake sends nothing and is told in one line:", () => {
     expect(errors).toContain(says);
     expect(output).not.toContain(KEY);
     expect({ exitCode, received: gateway.received }).toEqual({ exitCode: 2, received: [] });
+  });
+});
+
+describe("with --save, the demo", () => {
+  test("saves the video of a new task, and shows neither server the other's business", async () => {
+    const { video, received } = await videoServer((response) => {
+      response.writeHead(200, { "content-length": "5" }).end("video");
+    });
+    const { gateway, env } = await served({ polls: 1 }, (gateway) => async (input, init) => {
+      const response = await gateway.fetch(input, init);
+      const text = await response.text();
+      return new Response(text.replace(/https:[^"]+[.]mp4/, video), response);
+    });
+    const folder = await newFolder();
+    const file = path.join(folder, "result.mp4");
+    const { output, exitCode } = await called([...FLAGS, "--save", file], env);
+    const [seconds, saved] = output.split("\n").slice(-3);
+    expect(seconds).toMatch(/^\d+\.\d s {2}5 \/ 5 bytes \(100 %\)$/);
+    expect(saved).toBe(`Saved: ${file}`);
+    expect(exitCode).toBe(0);
+    expect(await fs.readdir(folder)).toEqual(["result.mp4"]);
+    expect(await fs.readFile(file, "utf8")).toBe("video");
+    expect(gateway.received.map(({ method }) => method)).toEqual(["POST", "GET"]);
+    expect(received).toEqual([expect.objectContaining({ "accept-encoding": "identity" })]);
+    expect(JSON.stringify(received)).not.toMatch(new RegExp(`authorization|${KEY}`, "i"));
+  });
+
+  test("saves the first video of a task that exists, however long it is", async () => {
+    const bytes = Buffer.alloc(3_000_000, "video");
+    const { video } = await videoServer((response) => response.end(bytes));
+    const { gateway, env } = await servedWith(video, "https://files.example/second.mp4");
+    const folder = await newFolder();
+    const args = ["--task-id", "old-1", "--save", path.join(folder, "result.mp4")];
+    const { output, exitCode } = await called(args, env);
+    expect(output).toMatch(/ 3,000,000 \/ 3,000,000 bytes .+\nSaved: .+\nOnly the first .+\n$/);
+    expect(bytes.equals(await fs.readFile(path.join(folder, "result.mp4")))).toBe(true);
+    expect(gateway.received.map(({ method }) => method)).toEqual(["GET"]);
+    expect(exitCode).toBe(0);
+  });
+
+  test("says the bytes alone where the server does not say how many come", async () => {
+    const { video } = await videoServer((response) => {
+      response.write("vi");
+      response.end("deo");
+    });
+    const { env } = await servedWith(video);
+    const file = path.join(await newFolder(), "result.mp4");
+    const { output } = await called(["--task-id", "old-1", "--save", file], env);
+    expect(output).toMatch(/ s {2}5 bytes\nSaved: /);
+    expect(await fs.readFile(file, "utf8")).toBe("video");
+  });
+
+  test("saves on a file system that has no hard links", async () => {
+    const { video } = await videoServer((response) => response.end("video"));
+    const { env } = await servedWith(video);
+    const folder = await newFolder();
+    const file = path.join(folder, "result.mp4");
+    const refusal = Object.assign(new Error("not permitted"), { code: "EPERM" });
+    vi.spyOn(fs, "link").mockRejectedValueOnce(refusal);
+    const { exitCode } = await called(["--task-id", "old-1", "--save", file], env);
+    expect(exitCode).toBe(0);
+    expect(await fs.readdir(folder)).toEqual(["result.mp4"]);
+    expect(await fs.readFile(file, "utf8")).toBe("video");
+  });
+
+  test.for([
+    ["a hard link", false],
+    ["a copy", true],
+  ] as const)("does not overwrite a file that comes meanwhile, with %s", async ([, isCopy]) => {
+    const folder = await newFolder();
+    const file = path.join(folder, "result.mp4");
+    const { video } = await videoServer((response) => {
+      void fs.writeFile(file, "mine").then(() => response.end("video"));
+    });
+    const { env } = await servedWith(video);
+    if (isCopy) vi.spyOn(fs, "link").mockRejectedValueOnce(new Error("not permitted"));
+    const { errors, exitCode } = await called(["--task-id", "old-1", "--save", file], env);
+    expect(errors).toContain(`was not saved: ${file} exists by now; save it under another name.\n`);
+    expect(exitCode).toBe(1);
+    expect(await fs.readdir(folder)).toEqual(["result.mp4"]);
+    expect(await fs.readFile(file, "utf8")).toBe("mine");
+  });
+
+  const html = { "content-type": "text/html; charset=utf-8" };
+  const cutOff = (response: ServerResponse, headers: Record<string, string>) => {
+    response.writeHead(200, headers).write("0123456789", () => response.destroy());
+  };
+
+  test.for<[string, answer: (response: ServerResponse) => void, says: RegExp]>([
+    ["an expired URL", (response) => response.writeHead(403).end(), /: its server returned 403\.$/],
+    [
+      "a web page",
+      (response) => response.writeHead(200, html).end("<p>"),
+      / returned text\/html;.+, not a/,
+    ],
+    ["an empty file", (response) => response.end(), /: its server sent an empty file\.$/],
+    ["no answer", (response) => response.destroy(), /: fetch failed: other side closed\.$/],
+    [
+      "a download cut off",
+      (response) => {
+        cutOff(response, { "content-length": "20" });
+      },
+      /: it broke off after \d+ of 20 bytes: .+\.$/,
+    ],
+    [
+      "one without a length cut off",
+      (response) => {
+        cutOff(response, {});
+      },
+      /: it broke off after \d+ bytes: .+\.$/,
+    ],
+  ])("leaves no file after %s, and says how to fetch the video again", async (row) => {
+    const [, answer, says] = row;
+    const { video } = await videoServer(answer);
+    const { gateway, env } = await servedWith(video);
+    const folder = await newFolder();
+    const file = path.join(folder, "result.mp4");
+    const { errors, output, exitCode } = await called(["--task-id", "old-1", "--save", file], env);
+    const [what, where, how] = errors.split("\n");
+    expect(what).toMatch(/^The video was not saved: /);
+    expect(what).toMatch(says);
+    expect(where).toBe(`It is at ${video}`);
+    expect(how).toBe(`To fetch it again, unbilled: npm run demo -- --task-id old-1 --save ${file}`);
+    expect(output).toContain(`Video: ${video}\n`);
+    expect(exitCode).toBe(1);
+    expect(await fs.readdir(folder)).toEqual([]);
+    expect(gateway.received.map(({ method }) => method)).toEqual(["GET"]);
+  });
+
+  test("keeps --save in the command that waits for the task again", async () => {
+    const { gateway, env } = await served();
+    gateway.answerNext(Response.json(submitted), new Response("", { status: 403 }));
+    const file = path.join(await newFolder(), "result.mp4");
+    const { errors } = await called([...FLAGS, "--save", file], env);
+    expect(errors).toMatch(
+      /To wait for it again, unbilled: .+ --task-id \w+ --save .+result\.mp4\n$/,
+    );
   });
 });
 
@@ -245,6 +441,34 @@ async function served(
   servers.push(server);
   const { host } = new URL(server.baseUrl);
   return { gateway, host, env: { KLING_BASE_URL: server.baseUrl, KLING_API_KEY: KEY } };
+}
+
+/** A server on loopback that answers for a video, its URL there, and the headers that it saw. */
+async function videoServer(answer: (response: ServerResponse) => void) {
+  const received: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    received.push(request.headers);
+    answer(response);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  servers.push({
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  });
+  const { port } = server.address() as AddressInfo;
+  return { video: `http://127.0.0.1:${port}/result.mp4`, received };
+}
+
+/** A fake gateway on loopback where the task old-1 is done and has videos at these URLs. */
+async function servedWith(...urls: string[]) {
+  const { gateway, ...rest } = await served();
+  const videos = urls.map((url) => ({ id: "v-2", url, duration: "5.041" }));
+  const done = { task_id: "old-1", task_status: "succeed", task_result: { videos } } as const;
+  gateway.tasks.set("old-1", { ...succeed.data, ...done });
+  return { gateway, ...rest };
 }
 
 /** Runs the demo in this process. */
