@@ -3,6 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../src/index.js";
 import { createFakeGateway } from "../src/testing.js";
+import { checkAlone, checkGateway } from "./demo/check.js";
 import { exitCodeOf, explain, type RunState, Stopped } from "./demo/explain.js";
 import { serve } from "./demo/fake-gateway.js";
 import { type Flags, readFlags, readGateway, startOf } from "./demo/flags.js";
@@ -34,6 +35,7 @@ Other flags:
   --task-id ID           wait for a task that exists, without creating one; nothing is billed
   --save FILE            download the video to a new file, never over an existing one;
                          alone, it saves the stub that the fake gateway has for a video
+  --check                check base URL, path and key with one request; nothing is billed
   --help                 show this text
 
 A relative FILE starts at the folder of this project.
@@ -43,13 +45,14 @@ Environment, needed with flags:
   KLING_API_KEY          its API key, which is never printed
 
 Exit codes:
-  0    the video is ready, and saved if you asked for it
-  1    the gateway, the task or the download failed
+  0    the video is ready, and saved if you asked for it; --check: the gateway is good
+  1    the gateway, the task or the download failed; --check: the gateway is not good
   2    invalid flags or environment, nothing was sent
   130  stopped with Ctrl-C (a task that was created goes on)
 
 Examples:
   npm run demo
+  npm run demo -- --check
   npm run demo -- --video-url https://files.example/face.mp4 --text "你好" \\
     --voice-id genshin_vindi2 --voice-language zh
   npm run demo -- --video-url https://files.example/face.mp4 --audio-file speech.mp3 \\
@@ -165,7 +168,16 @@ async function runFake({ save }: Flags): Promise<number> {
   }
 }
 
+async function runCheck(flags: Flags, env: NodeJS.ProcessEnv): Promise<number> {
+  checkAlone(flags);
+  const { isGood, line } = await checkGateway(readGateway(env));
+  if (isGood) console.log(line);
+  else console.error(line);
+  return isGood ? 0 : 1;
+}
+
 async function runFlags(flags: Flags, env: NodeJS.ProcessEnv): Promise<number> {
+  if (flags.check) return await runCheck(flags, env);
   if (flags.save !== undefined) await checkNewFile(flags.save);
   const hasOthers = Object.keys(flags).some((name) => name !== "save");
   return await (hasOthers ? runReal(flags, env) : runFake(flags));

@@ -21,6 +21,7 @@ const FLAGS = {
   ...REQUEST_FLAGS,
   "task-id": STRING,
   save: STRING,
+  check: BOOLEAN,
   help: BOOLEAN,
 };
 
@@ -31,6 +32,7 @@ type RequestFlags = Partial<Record<keyof typeof REQUEST_FLAGS, string | undefine
 export interface Flags extends RequestFlags {
   "task-id"?: string | undefined;
   save?: string | undefined;
+  check?: boolean | undefined;
   help?: boolean | undefined;
 }
 

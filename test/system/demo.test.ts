@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { demo, explain, serve } from "../../scripts/demo.js";
+import { checkGateway } from "../../scripts/demo/check.js";
 import { TaskTimeoutError } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
 import { endpoint } from "../fixtures/client.js";
@@ -129,7 +130,7 @@ describe("with flags, the demo", () => {
   test("explains itself", async () => {
     const { output, exitCode } = await called(["--help"]);
     expect(output).toMatch(/^Usage: npm run demo -- /);
-    const others = ["--video-id", "--audio-url", "--audio-file", "--task-id", "--save"];
+    const others = ["--video-id", "--audio-url", "--audio-file", "--task-id", "--save", "--check"];
     const flags = [...FLAGS, ...others].filter((flag) => flag.startsWith("--"));
     for (const flag of flags) expect(output).toContain(`  ${flag} `);
     expect(output).toMatch(/KLING_BASE_URL.*KLING_API_KEY.*Exit codes.*130.*npm run demo -- /s);
@@ -266,6 +267,24 @@ describe("a mistake sends nothing and is told in one line:", () => {
       {},
       "cannot create the file: ENAMETOO",
     ],
+    [
+      "--check with a request",
+      ["--check", ...TEXT],
+      {},
+      "only checks the gateway; leave out --text.",
+    ],
+    ["--check with --save", ["--check", "--save", "v"], {}, "leave out --save."],
+    ["--check without a gateway", ["--check"], NOTHING, "not set: KLING_BASE_URL, KLING_API_KEY."],
+    ["--check of a bad base URL", ["--check"], { KLING_BASE_URL: "https://h.example/v1" }, "/v1"],
+    ["--check with a value", ["--check=1"], {}, "'--check' does not take an argument. See npm run"],
+    ["a check that npm took", [], { npm_config_check: "true" }, "npm run demo -- --check"],
+    ["an unknown flag", [...FLAGS, "--speed", "2"], {}, "Unknown option '--speed'. See npm run"],
+    ["a flag without its value", ["--task-id"], {}, "'--task-id <value>' argument missing. See"],
+    ["a flag in place of a value", ["--text", ...FLAGS], {}, "'--text' argument is ambiguous"],
+    ["a word without a flag", ["task-1"], {}, "Unexpected argument 'task-1'"],
+    ["--task-id with a request", ["--task-id", "1", ...TEXT], {}, "without --text."],
+    ["a blank task id", ["--task-id", ""], {}, "The task id is blank"],
+    ["a flag that npm took", [], { npm_config_task_id: "1" }, "npm run demo -- --task-id"],
   ])("%s", async ([, flags, variables, says]) => {
     const { gateway, env } = await served();
     const { errors, output, exitCode } = await called(flags, { ...env, ...variables });
@@ -410,6 +429,126 @@ describe("with --save, the demo", () => {
     expect(errors).toMatch(
       /To wait for it again, unbilled: .+ --task-id \w+ --save .+result\.mp4\n$/,
     );
+  });
+});
+
+describe("with --check, the demo", () => {
+  const json = (status: number, body: unknown) => () => Response.json(body, { status });
+  const page = (status: number, body: string, type: string) => () =>
+    new Response(body, { status, headers: { "content-type": type } });
+  const to = (location: string) => () => new Response(null, { status: 301, headers: { location } });
+  const newApi = { code: "task_not_exist", message: "task_not_exist", data: null };
+  const invalidUrl = { error: { message: "Invalid URL (GET /kling/v1/videos)", code: "" } };
+  const nest = { statusCode: 404, message: "Cannot GET /kling/v1/videos", error: "Not Found" };
+  const spring = { status: 404, error: "Not Found", path: "/kling/v1/videos" };
+  const badKey = { error: { message: `invalid token ${KEY}`, type: "new_api_error" } };
+  const oldKey = { code: 1004, message: "authorization expired" };
+  const task = { ...succeed.data, task_id: "kling-lip-sync-check" };
+
+  test.for<[what: string, answer: (() => Response) | undefined, says: RegExp, exitCode: number]>([
+    ["Kling's unknown task", undefined, /^Good: base URL, path and key work at http:.+billed\./, 0],
+    ["Kling's, with status 200", json(200, { code: 1203, message: "none" }), /^Good: /, 0],
+    ["new-api's unknown task", json(400, newApi), /^Good: base URL, path and key work/, 0],
+    ["another gateway's", json(404, { message: "Task not found" }), /^Good: base URL, path and/, 0],
+    [
+      "a 404 with bare JSON",
+      json(404, {}),
+      /^Probably good: .+ returned 404 in JSON, .+: \{\}$/,
+      0,
+    ],
+    ["an OpenAI gateway's 404", json(404, invalidUrl), /^No such path: .+ Invalid URL \(GET/, 1],
+    ["Nest's 404", json(404, nest), /^No such path: .+ according to .+ GET .+ Cannot GET/, 1],
+    ["FastAPI's 404", json(404, { detail: "Not Found" }), /^No such path: .+"Not Found"/, 1],
+    ["Spring's 404", json(404, spring), /^No such path: .+ Not Found$/, 1],
+    ["Kong's 404", json(404, { message: "no Route matched" }), /^No such path: .+ no Route/, 1],
+    ["Kling's unknown operation", json(404, { code: 1202, message: "no" }), /^No such path: /, 1],
+    [
+      "a 404 in plain text",
+      page(404, "404 page not found", "text/plain"),
+      /^No such path: .+ JSON/,
+      1,
+    ],
+    [
+      "a web page",
+      page(200, "<p>Hi", "text/html"),
+      /^Wrong base URL: .+ 200 with a web page\. /,
+      1,
+    ],
+    ["a web page's 404", page(404, "<!doctype html>", "text/plain"), /^Wrong .+ 404 with a web/, 1],
+    [
+      "a login page",
+      to("/login"),
+      /^Wrong base URL: .+ redirects to http:\/\/127.+\/login\. Set/,
+      1,
+    ],
+    ["another origin", to("https://api.example/x"), /redirects to https:\/\/api\.example\/x\. /, 1],
+    [
+      "a redirect to nowhere",
+      page(302, "", "text/plain"),
+      /redirects to a place that it does not/,
+      1,
+    ],
+    ["a refused key", json(401, badKey), /^Key refused: .+ 401: invalid token \*\*\*$/, 1],
+    [
+      "a key without the right",
+      json(403, { code: 1103, message: "no right" }),
+      /^Key refused: /,
+      1,
+    ],
+    ["a refused key at 200", json(200, oldKey), /^Key refused: .+ code 1004: authorization/, 1],
+    ["a server that fails", page(502, "<html>", "text/html"), /^Unclear: .+ 502: <html>$/, 1],
+    ["too many requests", json(429, { message: "slow down" }), /^Unclear: .+ 429: slow down$/, 1],
+    ["other JSON", json(200, { ok: true }), /^Unclear: .+ 200: /, 1],
+    ["a task", json(200, { code: 0, data: task }), /^Odd: .+ returned a task for the id/, 1],
+  ])("sends one GET and prints one line about %s", async ([, answer, says, expected]) => {
+    const { gateway, env } = await served();
+    if (answer) gateway.answerNext(answer());
+    const { output, exitCode } = await called(["--check"], env);
+    expect(output).toMatch(/^.+\n$/);
+    expect(output.trimEnd()).toMatch(says);
+    expect(output).not.toContain(KEY);
+    const get = { method: "GET", path: `${endpoint}/kling-lip-sync-check`, body: undefined };
+    expect({ exitCode, received: gateway.received }).toEqual({
+      exitCode: expected,
+      received: [get],
+    });
+  });
+
+  test("prints one line about a connection that is refused", async () => {
+    const { baseUrl, close } = await serve(createFakeGateway());
+    close();
+    const env = { KLING_BASE_URL: baseUrl, KLING_API_KEY: KEY };
+    const { output, exitCode } = await called(["--check"], env);
+    expect(output).toMatch(/^Wrong base URL, or .+: 127\.0\.0\.1:\d+ refuses the connection\.\n$/);
+    expect(exitCode).toBe(1);
+  });
+
+  test("prints one line about a connection that breaks", async () => {
+    const { gateway, env } = await served();
+    gateway.answerNext(new Error("broken off"));
+    const { output, exitCode } = await called(["--check"], env);
+    expect(output).toMatch(/^Unclear: .+ fetch failed: .+\n$/);
+    expect({ exitCode, sent: gateway.received.length }).toEqual({ exitCode: 1, sent: 1 });
+  });
+
+  test.for([
+    ["ENOTFOUND", /^Wrong base URL, or no network: the host gateway\.example is not found\.$/],
+    ["UND_ERR_CONNECT_TIMEOUT", /^Timeout: gateway\.example cannot be reached\. /],
+  ] as const)("has a line for %s", async ([code, says]) => {
+    const cause = Object.assign(new Error(code), { code });
+    const fetch = () => Promise.reject(new TypeError("fetch failed", { cause }));
+    const gateway = { baseUrl: "https://gateway.example/", apiKey: KEY, fetch };
+    const { isGood, line } = await checkGateway(gateway);
+    expect(line).toMatch(says);
+    expect(isGood).toBe(false);
+  });
+
+  test("has a line for a gateway that does not answer in time", async () => {
+    const { env } = await served({}, () => () => new Promise(() => undefined));
+    const gateway = { baseUrl: env.KLING_BASE_URL, apiKey: KEY, timeoutMs: 100 };
+    const { isGood, line } = await checkGateway(gateway);
+    expect(line).toMatch(/^Timeout: no complete response from 127\.0\.0\.1:\d+ within 0\.1 s\. /);
+    expect(isGood).toBe(false);
   });
 });
 
