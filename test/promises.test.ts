@@ -12,7 +12,7 @@ const promises: Record<string, Record<string, string>> = {
     "A task is billed when the gateway accepts it.":
       "system/simulation: keeps its promises in any weather",
     "Only `create` costs something; `get` and `wait` are free.": "client: on the wire, a client",
-    "`create` is retried only where it is certain that no task was created: the connection was never made, or the gateway refused because of too many requests (429) or too many tasks (1302, 1303).":
+    "`create` is retried only where it is certain that no task was created: the connection was never made, or the gateway refused because of too many requests or tasks (429, 1302, 1303).":
       "system/simulation: keeps its promises in any weather",
     "`get` and the polls of `wait` are also retried after a 5xx, a reset or a timeout.":
       "outcome: has its row in the table: $name",
@@ -101,7 +101,7 @@ const promises: Record<string, Record<string, string>> = {
     "If the request had a `callback_url` with an id of your own, a [callback](recipes.md#a-callback-in-express) brings the `task_id`.":
       "system/recipes: CALLBACK",
     "If there is certainly no task, call `create` again.": ADVICE,
-    "An account may run only so many tasks at once.": ADVICE,
+    "An account can run a limited number of tasks at once.": ADVICE,
     "One more is refused with 429 and code 1303, and is not billed.":
       "testing: refuses a create while too many tasks are not done",
     "`create` is retried `maxRetries` times, 2 by default.": "retry: with maxRetries %j is %i",
@@ -109,7 +109,8 @@ const promises: Record<string, Record<string, string>> = {
       "retry: is unbounded with Infinity: create waits until the gateway has room for a task",
     "Start fewer tasks at once: [A batch](recipes.md#a-batch-from-a-file) starts five.":
       "system/batch: BATCH",
-    "[Many workers](fleet.md) pause by themselves.": "bullmq: because of %s delays creates, not polls",
+    "[Many workers](fleet.md) pause by themselves.":
+      "bullmq: because of %s delays creates, not polls",
     "A gateway may hide the code: 429 without a numeric code is treated in the same way.":
       "outcome: has its row in the table: $name",
     "1302 is the same for too many requests.": "outcome: has its row in the table: $name",
@@ -120,11 +121,11 @@ const promises: Record<string, Record<string, string>> = {
     "`create` and `get` are retried at most `maxRetries` times.": "retry: with maxRetries %j is %i",
     "`wait` does not count retries.":
       "wait: are waited out, each for an interval, however long they go on",
-    "What `get` may retry, it waits out until its own timeout.":
+    "It goes on through everything that `get` may retry, until its own timeout.":
       "wait: are waited out, each for an interval, however long they go on",
     "The pause is what `Retry-After` says, in seconds or as a date.":
       "retry: after Retry-After: %s is %i ms",
-    "A `Retry-After` above 60 s is not slept: the error is thrown.":
+    "If it says more than 60 s, `create` and `get` throw the error instead of waiting.":
       "retry: is not slept after Retry-After: %s; the error is thrown",
     "Without a `Retry-After`, the pause is 1 s plus a random part of at most 1, 2, 4, … and in the end 60 s.":
       "retry: grows from 1 s to at most 61 s where random is %d",
