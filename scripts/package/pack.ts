@@ -59,8 +59,9 @@ export async function pack(folder: string): Promise<Tarball> {
   const manifest = await readFile(path.join(root, "package.json"), "utf8");
   const { files } = JSON.parse(manifest) as { files: string[] };
   const copy = path.join(folder, "copy");
-  for (const name of [...BUILD_FILES, ...ALWAYS_PACKED, ...files]) {
-    if (name === "dist") continue;
+  // The build writes dist/; what "!" leaves out of the tarball, npm leaves out itself.
+  const sources = files.filter((name) => name !== "dist" && !name.startsWith("!"));
+  for (const name of [...BUILD_FILES, ...ALWAYS_PACKED, ...sources]) {
     await cp(path.join(root, name), path.join(copy, name), { recursive: true });
   }
   await symlink(path.join(root, "node_modules"), path.join(copy, "node_modules"), "junction");
