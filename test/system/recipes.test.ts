@@ -1,12 +1,30 @@
 // The recipes of docs/recipes.md and docs/fleet.md do what they say, against a fake gateway.
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Express } from "express";
+import { Webhook } from "standardwebhooks";
+import {
+  afterEach,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  type MockInstance,
+  onTestFinished,
+  vi,
+} from "vitest";
+import { serve } from "../../scripts/demo.js";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
+import { endpoint } from "../fixtures/client.js";
 import { load } from "../fixtures/markdown.js";
+import { blockOf, loadProgram, writeProgram } from "../fixtures/programs.js";
 import { request } from "../fixtures/request.js";
-import { temporaryFolders } from "../fixtures/scripts.js";
+import { node, type Run, temporaryFolders } from "../fixtures/scripts.js";
+import submitted from "../fixtures/submitted.json" with { type: "json" };
 
 // The bundler is slow on a machine that is busy.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -14,6 +32,12 @@ vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 const RECIPES = "docs/recipes.md";
 const video = "https://fake-gateway.invalid/task-1.mp4";
 const temporaryFolder = temporaryFolders();
+const realFetch = globalThis.fetch;
+
+/** Loads the first block below a heading, with the packages that it imports. */
+async function recipeBelow<Module>(heading: string): Promise<Module> {
+  return loadProgram<Module>(blockOf(heading, RECIPES), await temporaryFolder());
+}
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -125,62 +149,269 @@ describe("the recipe", () => {
     });
   });
 
-  type OnCallback = (...given: unknown[]) => Promise<Response>;
+  describe.each(["Express", "Hono"] as const)("for a callback in %s", (framework) => {
+    type Job = { taskId?: string; status?: string };
+    type Fetch = (request: Request) => Promise<Response>;
+    /** Posts to the recipe's own server. */
+    let post: (job: string, body: string) => Promise<number>;
+    let jobs: Map<string, Job>;
 
-  const statusesOf = {
-    Hono: async (onCallback: OnCallback, body: string) => {
-      const raw = new Request("https://site.example/kling", { method: "POST", body });
-      return [(await onCallback({ req: { raw } })).status];
-    },
-    Express: async (onCallback: OnCallback, body: string) => {
-      const statuses: number[] = [];
-      await onCallback({ body }, { sendStatus: (status: number) => statuses.push(status) });
-      return statuses;
-    },
-  };
-
-  const frameworks = ["Hono", "Express"] as const;
-
-  it.each(frameworks)("for a callback in %s asks for a task that it knows", async (framework) => {
-    const log = vi.spyOn(console, "log").mockReturnValue();
-    type Handler = { onCallback: OnCallback; known: Set<string> };
-    const { onCallback, known } = await load<Handler>(`## A callback in ${framework}`, RECIPES);
-    const answersTo = (body: string) => statusesOf[framework](onCallback, body);
-
-    const task = await createLipSyncClient(gateway).create(request);
-    const callback = JSON.stringify(task);
-    expect(await answersTo(callback)).toEqual([404]);
-    expect(await answersTo("nothing that Kling sends")).toEqual([400]);
-    expect(gateway.received).toHaveLength(1);
-
-    known.add(task.task_id);
-    expect(await answersTo(callback)).toEqual([204]);
-    expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
-
-    gateway.answerNext(new Response(null, { status: 401 }));
-    expect(await answersTo(callback)).toEqual([500]);
-  });
-
-  it("for a proxy hands undici's agent to undici's fetch", async () => {
-    const dispatchers: unknown[] = [];
-    class EnvHttpProxyAgent extends Object {}
-    type Recipe = { createProxiedClient: (undici: object) => LipSyncClient };
-    const { createProxiedClient } = await load<Recipe>("## Through a proxy", RECIPES);
-    const client = createProxiedClient({
-      EnvHttpProxyAgent,
-      fetch: (url: string, { dispatcher, ...init }: RequestInit & { dispatcher: unknown }) => {
-        dispatchers.push(dispatcher);
-        return gateway.fetch(url, init);
-      },
+    beforeEach(async () => {
+      type Recipe = { app: { request: Fetch } & Express; jobs: typeof jobs };
+      const recipe = await recipeBelow<Recipe>(`## A callback in ${framework}`);
+      ({ jobs } = recipe);
+      const { origin, respond } = await reach(recipe.app);
+      post = async (job, text) => {
+        // Bytes have no content type.
+        const body = new TextEncoder().encode(text);
+        const sent = new Request(`${origin}/kling?job=${job}`, { method: "POST", body });
+        expect(sent.headers.get("content-type")).toBeNull();
+        return (await respond(sent)).status;
+      };
     });
-    await client.wait((await client.create(request)).task_id);
-    expect(dispatchers).toEqual([expect.any(EnvHttpProxyAgent), dispatchers[0]]);
-    expect(sent).toEqual([]);
+
+    /** The server of a recipe, on loopback where the framework needs one. */
+    async function reach(app: { request: Fetch } & Express) {
+      if (framework === "Hono") {
+        return { origin: "https://your.example", respond: (sent: Request) => app.request(sent) };
+      }
+      const server = app.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      return { origin: `http://127.0.0.1:${port}`, respond: realFetch };
+    }
+
+    it("brings the id of a task whose create had no response", async () => {
+      const task = await createLipSyncClient(gateway).create(request);
+      jobs.set("job", {});
+      expect(await post("job", JSON.stringify(task))).toBe(200);
+      expect(jobs.get("job")).toEqual({ taskId: "task-1", status: "succeed" });
+    });
+
+    it("asks the gateway for the task of the job, whatever the body says", async () => {
+      const task = await createLipSyncClient(gateway).create(request);
+      await createLipSyncClient(gateway).create(request);
+      jobs.set("job", { taskId: "task-2" });
+      expect(await post("job", JSON.stringify({ ...task, task_status: "failed" }))).toBe(200);
+      expect(jobs.get("job")).toEqual({ taskId: "task-2", status: "succeed" });
+      expect(gateway.received.at(-1)).toMatchObject({ method: "GET", path: `${endpoint}/task-2` });
+    });
+
+    it("asks nothing for a job that it does not know, or for a body without a task", async () => {
+      jobs.set("job", {});
+      const task = await createLipSyncClient(gateway).create(request);
+      expect(await post("other", JSON.stringify(task))).toBe(404);
+      expect(await post("job", "nothing that Kling sends")).toBe(400);
+      expect(await post("job", "")).toBe(400);
+      expect([posts(), gateway.received.length]).toEqual([1, 1]);
+      expect(jobs.get("job")).toEqual({});
+    });
+
+    it("keeps the id, and responds with 500, if the gateway does not say how the task is", async () => {
+      jobs.set("job", {});
+      const task = await createLipSyncClient(gateway).create(request);
+      gateway.answerNext(new Response(null, { status: 401 }));
+      expect(await post("job", JSON.stringify(task))).toBe(500);
+      expect(jobs.get("job")).toEqual({ taskId: "task-1" });
+    });
   });
 
-  it("for a fetch of one's own logs every attempt, and never the key or the body", async () => {
+  it("for a callback in Express stores the job before its create has a response", async () => {
+    type Start = (input: LipSyncRequest["input"]) => Promise<string>;
+    type Recipe = { jobs: Map<string, object>; start: Start };
+    const { jobs, start } = await recipeBelow<Recipe>("## A callback in Express");
+    let respond: (response: Response) => void = () => undefined;
+    gateway.answerNext(new Promise((resolve) => (respond = resolve)));
+    const starting = start(request.input);
+    await vi.waitUntil(() => gateway.received.length === 1);
+    expect([...jobs.values()]).toEqual([{}]);
+    const [id = ""] = jobs.keys();
+    expect(gateway.received[0]?.body).toEqual({
+      callback_url: `https://your.example/kling?job=${id}`,
+      input: request.input,
+    });
+    respond(Response.json(submitted));
+    expect(await starting).toBe(id);
+    expect(jobs.get(id)).toEqual({ taskId: submitted.data.task_id });
+  });
+
+  describe("for a signed callback", () => {
+    const secret = `whsec_${Buffer.from("a secret of the test").toString("base64")}`;
+    let log: MockInstance<Console["log"]>;
+    let statusOf: (signed: { timestamp?: Date; signature?: string }) => Promise<number>;
+
+    beforeEach(async () => {
+      log = vi.spyOn(console, "log").mockReturnValue();
+      vi.stubEnv("KLING_WEBHOOK_SECRET", secret);
+      type Recipe = { onCallback: (request: Request) => Promise<Response> };
+      const { onCallback } = await recipeBelow<Recipe>("## A signed callback");
+      const body = JSON.stringify(await createLipSyncClient(gateway).create(request));
+      statusOf = async ({ timestamp = new Date(), ...given }) => {
+        const signature = given.signature ?? new Webhook(secret).sign("message-1", timestamp, body);
+        const headers = {
+          "webhook-id": "message-1",
+          "webhook-timestamp": `${Math.floor(timestamp.getTime() / 1000)}`,
+          "webhook-signature": signature,
+        };
+        const sent = new Request("https://your.example", { method: "POST", body, headers });
+        return (await onCallback(sent)).status;
+      };
+    });
+
+    it("asks for the task if the signature is right", async () => {
+      expect(await statusOf({})).toBe(200);
+      expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
+    });
+
+    const other = new Webhook(Buffer.from("another").toString("base64"));
+    it.each([
+      ["a wrong signature", { signature: other.sign("message-1", new Date(), "{}") }],
+      ["no signature", { signature: "" }],
+      ["an old timestamp", { timestamp: new Date(Date.now() - 6 * 60_000) }],
+    ])("refuses %s, and asks nothing", async (_, signed) => {
+      expect(await statusOf(signed)).toBe(401);
+      expect(gateway.received).toHaveLength(1);
+    });
+  });
+
+  describe("for a proxy", () => {
+    /** Runs the recipe in a process that creates a task through a proxy. */
+    async function createThrough(proxy: string): Promise<Run> {
+      const create = `
+        await client.create(${JSON.stringify(request)}, { maxRetries: 0 }).then(
+          ({ task_id }) => console.log(task_id),
+          ({ name, mayHaveCreatedTask }) => console.log(name, mayHaveCreatedTask),
+        );
+        process.exit();`;
+      const block = blockOf("## Through a proxy", RECIPES) + create;
+      const program = await writeProgram(block, await temporaryFolder(), "proxied.mjs");
+      vi.stubEnv("HTTP_PROXY", proxy);
+      vi.stubEnv("http_proxy", undefined);
+      vi.stubEnv("NO_PROXY", undefined);
+      vi.stubEnv("no_proxy", undefined);
+      vi.stubEnv("KLING_BASE_URL", "http://gateway.invalid");
+      return node([program]);
+    }
+
+    /** A proxy that tunnels everything to one port, or refuses. */
+    async function proxyTo(port: number | undefined) {
+      const asked: (string | undefined)[] = [];
+      const server = createServer().on("connect", (asking, socket) => {
+        asked.push(asking.url);
+        socket.on("error", () => undefined);
+        if (port === undefined) {
+          socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+          return;
+        }
+        const tunnel = connect(port, "127.0.0.1", () => {
+          socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+          tunnel.pipe(socket).pipe(tunnel);
+        });
+        tunnel.on("error", () => undefined);
+      });
+      server.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      const { port: own } = server.address() as AddressInfo;
+      return { asked, url: `http://127.0.0.1:${own}` };
+    }
+
+    it("creates a task at a gateway that only the proxy reaches", async () => {
+      const { baseUrl, close } = await serve(gateway);
+      onTestFinished(close);
+      const { asked, url } = await proxyTo(Number(new URL(baseUrl).port));
+      expect(await createThrough(url)).toEqual({ exitCode: 0, stdout: "task-1\n", stderr: "" });
+      expect(asked).toEqual(["gateway.invalid:80"]);
+      expect(gateway.received).toEqual([{ method: "POST", path: endpoint, body: request }]);
+    });
+
+    it("does not say that nothing was created if the proxy refuses", async () => {
+      const { asked, url } = await proxyTo(undefined);
+      const { stdout } = await createThrough(url);
+      expect({ stdout, asked }).toEqual({
+        stdout: "ConnectionError true\n",
+        asked: ["gateway.invalid:80"],
+      });
+    });
+
+    it("says that nothing was created if the proxy cannot be reached", async () => {
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      server.close();
+      await once(server, "close");
+      const { stdout } = await createThrough(`http://127.0.0.1:${port}`);
+      expect(stdout).toBe("ConnectionError false\n");
+    });
+  });
+
+  describe("for saving a video", () => {
+    type Save = { save: (url: string, file: string) => Promise<void> };
+    let folder: string;
+    let save: Save["save"];
+
+    beforeEach(async () => {
+      folder = await temporaryFolder();
+      ({ save } = await recipeBelow<Save>("## Save the video"));
+    });
+
+    it("writes the whole video, and sends no key for it", async () => {
+      const client = createLipSyncClient(gateway);
+      const task = await client.wait((await client.create(request)).task_id);
+      await save(task.task_result.videos[0].url, path.join(folder, "a.mp4"));
+      expect(await readdir(folder)).toEqual(["a.mp4"]);
+      expect(await readFile(path.join(folder, "a.mp4"), "latin1")).toContain("ftypisom");
+      expect(sent).toEqual([undefined]);
+    });
+
+    it("downloads nothing if the file exists", async () => {
+      await writeFile(path.join(folder, "a.mp4"), "mine");
+      await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("exists");
+      expect(await readFile(path.join(folder, "a.mp4"), "utf8")).toBe("mine");
+      expect(sent).toEqual([]);
+    });
+
+    it("does not write over a file that appears during the download", async () => {
+      const file = path.join(folder, "a.mp4");
+      vi.stubGlobal("fetch", async () => {
+        await writeFile(file, "mine");
+        return new Response("video");
+      });
+      await expect(save(video, file)).rejects.toHaveProperty("code", "EEXIST");
+      expect(await readFile(file, "utf8")).toBe("mine");
+    });
+
+    it("leaves no file under the name of the video if the download is cut off", async () => {
+      const server = createServer((_, response) => {
+        response.writeHead(200, { "content-length": 9 });
+        response.write("half", () => response.destroy());
+      });
+      server.listen(0, "127.0.0.1");
+      onTestFinished(() => void server.close());
+      await once(server, "listening");
+      vi.stubGlobal("fetch", realFetch);
+      const { port } = server.address() as AddressInfo;
+      const file = path.join(folder, "a.mp4");
+      await expect(save(`http://127.0.0.1:${port}`, file)).rejects.toThrow();
+      expect(await readdir(folder)).toEqual(["a.mp4.part"]);
+
+      vi.stubGlobal("fetch", () => Promise.resolve(new Response("whole")));
+      await save(video, file);
+      expect(await readFile(file, "utf8")).toBe("whole");
+      expect(await readdir(folder)).toEqual(["a.mp4"]);
+    });
+
+    it("writes nothing if the response is not the video", async () => {
+      vi.stubGlobal("fetch", () => Promise.resolve(new Response("gone", { status: 403 })));
+      await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("HTTP 403");
+      expect(await readdir(folder)).toEqual([]);
+    });
+  });
+
+  it("for a log names every attempt, and never the key or the body", async () => {
     const log = vi.spyOn(console, "log").mockReturnValue();
-    const { client } = await load<{ client: LipSyncClient }>("## A `fetch` of your own", RECIPES);
+    const { client } = await load<{ client: LipSyncClient }>("## Log every request", RECIPES);
     await client.create(request);
     gateway.answerNext(new TypeError("fetch failed"), new Response(null, { status: 503 }));
     await client.get("task-1", { maxRetries: 0 }).catch(() => undefined);
