@@ -1,7 +1,7 @@
 // npm run test:runtimes: uses the packed tarball with every compiler, runtime and bundler it supports, and
 // the corrected document with a server and the overlay engines of others.
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -31,6 +31,7 @@ const NODES = ["22.23.3", "24.21.0", "26.10.0"] as const;
 const BUN = "1.4.5";
 const DENO = "2.9.6";
 const JEST = "30.5.2";
+const COMMONJS_PLUGIN = "7.29.14";
 const MINIFLARE = "4.20260730.0";
 const PLAYWRIGHT = "1.65.1";
 const VITE = "8.3.8";
@@ -92,7 +93,8 @@ function checksOf(tarball: string, version: string): Record<string, Check> {
     ...Object.fromEntries(queues),
     "Node, this one": () => runsInNode(process.execPath),
     ...Object.fromEntries(nodes),
-    Jest: runsInJest,
+    "Jest, ES modules": runsInJest,
+    "Jest, CommonJS": runsInJestAsCommonJs,
     Bun: runsInBun,
     Deno: runsInDeno,
     workerd: runsInWorkerd,
@@ -291,12 +293,41 @@ async function nodeOf(version: string): Promise<string> {
 }
 
 async function runsInJest(): Promise<Row> {
+  const variables = { NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
+  return [JEST, await runsTests(consumer, [], variables)];
+}
+
+/** As docs/testing.md says. */
+async function runsInJestAsCommonJs(): Promise<Row> {
+  const page = await readFile(path.join(root, "docs", "testing.md"), "utf8");
+  const config = /^## Jest in CommonJS$.*?^```js\n(.*?)^```$/ms.exec(page)?.[1];
+  assert(config, "docs/testing.md has no configuration of Jest.");
+  const folder = path.join(consumer, "commonjs");
+  const name = "@babel/plugin-transform-modules-commonjs";
+  const plugin = await install(name, COMMONJS_PLUGIN);
+  await mkdir(path.join(consumer, "node_modules", "@babel"));
+  await symlink(plugin, path.join(consumer, "node_modules", name), "junction");
+  await mkdir(folder);
+  await writeFile(path.join(folder, "package.json"), '{ "private": true }');
+  await writeFile(path.join(folder, "jest.config.js"), config);
+  for (const file of ["scenario.js", "scenario.test.js"]) {
+    await cp(path.join(consumer, file), path.join(folder, file));
+  }
+  return [JEST, await runsTests(folder, ["--config", path.join(folder, "jest.config.js")])];
+}
+
+/** Runs the scenario in Jest. */
+async function runsTests(
+  folder: string,
+  flags: string[],
+  variables: NodeJS.ProcessEnv = {},
+): Promise<string> {
   const jest = path.join(await install("jest", JEST), "bin", "jest.js");
-  const args = [jest, "scenario.test.js", `--cacheDirectory=${path.join(consumer, "jest")}`];
+  const cache = `--cacheDirectory=${path.join(folder, "jest")}`;
+  const args = [jest, ...flags, `--rootDir=${folder}`, "scenario.test.js", cache];
   // Jest's sandbox is a realm of its own: what fetch throws is no instance of its `Error`.
   const traits = { saysNeverConnected: true, sendsOnce: true };
-  const variables = { NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
-  return [JEST, await runs("Jest", traits, process.execPath, args, variables)];
+  return runs("Jest", traits, process.execPath, args, variables);
 }
 
 async function runsInBun(): Promise<Row> {
