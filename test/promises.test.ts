@@ -99,7 +99,7 @@ const promises: Record<string, Record<string, string>> = {
       "system/simulation: keeps its promises in any weather",
     "Look at the gateway's console, or its list of tasks.": ADVICE,
     "If the request had a `callback_url` with an id of your own, a [callback](recipes.md#a-callback-in-express) brings the `task_id`.":
-      "system/recipes: CALLBACK",
+      "system/recipes: brings the id of a task whose create had no response",
     "If there is certainly no task, call `create` again.": ADVICE,
     "An account can run a limited number of tasks at once.": ADVICE,
     "One more is refused with 429 and code 1303, and is not billed.":
@@ -108,7 +108,7 @@ const promises: Record<string, Record<string, string>> = {
     "With `maxRetries: Infinity` it waits until there is room; end it with a `signal`.":
       "retry: is unbounded with Infinity: create waits until the gateway has room for a task",
     "Start fewer tasks at once: [A batch](recipes.md#a-batch-from-a-file) starts five.":
-      "system/batch: BATCH",
+      "system/batch: saves every clip, with no more tasks at once than the gateway takes",
     "[Many workers](fleet.md) pause by themselves.":
       "bullmq: because of %s delays creates, not polls",
     "A gateway may hide the code: 429 without a numeric code is treated in the same way.":
