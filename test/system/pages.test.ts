@@ -136,7 +136,7 @@ it.each(translated)("%s has the headings, code, lists and tables of %s", (chines
 it.each(translated)(
   "%s links to Chinese pages where there are any, and else as %s",
   (chinese, page) => {
-    const isTranslated = new Set(translated.map(([, english]) => english));
+    const isTranslated = new Set<string>(translated.map(([, english]) => english));
     const targets = linksOf(page).map((target) => {
       const isOther = isTranslated.has(target) && target !== page;
       return isOther ? target.replace(/\.md$/, ".zh-CN.md") : target;
