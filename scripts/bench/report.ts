@@ -47,11 +47,11 @@ function draw(medians: Medians, { page, text, ours, others }: typeof THEMES.ligh
     return { index, name, data, max, breaks: max > 5 * second ? [cut] : [] };
   });
   const cutStyle = { borderColor: page, borderType: "solid", borderWidth: 3, opacity: 1 };
-  const chart = init(null, null, { renderer: "svg", ssr: true, width: 800, height: 220 });
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: 800, height: 228 });
   chart.setOption({
     animation: false,
     textStyle: { fontFamily: "sans-serif" },
-    grid: panels.map(({ index }) => ({ left: 110 + 170 * index, width: 105, top: 28, bottom: 0 })),
+    grid: panels.map(({ index }) => ({ left: 110 + 170 * index, width: 105, top: 36, bottom: 0 })),
     xAxis: panels.map(({ index, max, breaks }) => ({
       gridIndex: index,
       axisLabel: { show: false },
