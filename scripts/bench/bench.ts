@@ -25,9 +25,8 @@ const OURS = "kling-lip-sync";
 
 /** How long the tasks take for which each client waits. They do not all end right at a poll. */
 const TASKS_S = Array.from({ length: 15 }, (_, n) => Math.min(60 + 61.3 * n, 900));
-const FULL = { rounds: 9, ms: 400, imports: 7, tasksS: TASKS_S };
-const QUICK = { rounds: 1, ms: 100, imports: 2, tasksS: [121.3] };
-const WAITS = 10_000;
+const FULL = { rounds: 9, ms: 400, imports: 7, operations: [10, 100, 1000], tasksS: TASKS_S };
+const QUICK = { rounds: 1, ms: 100, imports: 2, operations: [10], tasksS: [121.3] };
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -68,7 +67,7 @@ async function installAll(temporary: string): Promise<measure.Installation[]> {
   return installations;
 }
 
-async function measureAll({ rounds, ms, imports, tasksS }: typeof FULL) {
+async function measureAll({ rounds, ms, imports, operations, tasksS }: typeof FULL) {
   const temporary = await mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-bench-"));
   const results: Results = {};
   const add = (peer: string, figures: Record<string, number>) => {
@@ -97,11 +96,12 @@ async function measureAll({ rounds, ms, imports, tasksS }: typeof FULL) {
         const { peer } = installation;
         if (peer !== "fetch") add(peer, await measure.importTime(installation, imports));
         add(peer, await measure.runTask(installation, "cpu", ms));
-        if (peer === OURS) add(peer, await measure.runTask(installation, "waits", WAITS));
       }
-      const { ours, theirs } = await measure.generatorTime(temporary);
-      add(OURS, ours);
-      add("openapi-typescript", theirs);
+      for (const count of operations) {
+        const { ours, theirs } = await measure.generatorTime(temporary, count);
+        add(OURS, { [`generateMs, ${count} operations`]: ours });
+        add("openapi-typescript", { [`generateMs, ${count} operations`]: theirs });
+      }
     }
     return { date: new Date().toISOString(), node: process.version, cpus: os.cpus(), results };
   } finally {

@@ -109,18 +109,33 @@ export async function typeInstantiations({ folder, peer }: Installation) {
   return { instantiations: (await count(`${peer}.ts`)) - (await count("empty.ts")) };
 }
 
-/** How long `npm run generate` takes for its own document, and openapi-typescript's command line. */
-export async function generatorTime(folder: string) {
+/** How long `npm run generate` takes for a document, and openapi-typescript's own command line. */
+export async function generatorTime(folder: string, operations: number) {
+  const document = `${operations}.yaml`;
+  await writeFile(path.join(folder, document), JSON.stringify(documentOf(operations)));
+  await writeFile(path.join(folder, "overlay.yaml"), "overlay: 1.1.0\nactions: []\n");
   const time = async (...args: string[]) => {
     const startedAt = performance.now();
     await run(process.execPath, args, { cwd: folder });
-    return { generateMs: performance.now() - startedAt };
+    return performance.now() - startedAt;
   };
   const modules = path.join(root, "node_modules");
   const tsx = path.join(modules, "tsx", "dist", "cli.mjs");
+  const flags = `--spec ${document} --overlay overlay.yaml --out ours --docs ours`.split(" ");
   const cli = path.join(modules, "openapi-typescript", "bin", "cli.js");
   return {
-    ours: await time(tsx, path.join(root, "scripts", "generate.ts"), "--out", "ours"),
-    theirs: await time(cli, path.join(root, "generated", "openapi.yaml"), "-o", "theirs.ts"),
+    ours: await time(tsx, path.join(root, "scripts", "generate.ts"), ...flags),
+    theirs: await time(cli, document, "-o", "theirs.ts"),
   };
+}
+
+/** A document with so many operations; JSON is YAML, too. */
+function documentOf(operations: number): object {
+  const properties = { text: { type: "string", description: "What it says." } };
+  const content = { "application/json": { schema: { type: "object", properties } } };
+  const responses = { "200": { description: "A task.", content } };
+  const post = { summary: "An operation", requestBody: { content }, responses };
+  const names = Array.from({ length: operations }, (_, n) => [`/v1/things-${n}`, { post }]);
+  const info = { title: "Many", version: "1.0.0" };
+  return { openapi: "3.0.1", info, paths: Object.fromEntries(names) as object };
 }

@@ -2,13 +2,13 @@
 // bundled with the peer, and prints what it measured as JSON.
 import assert from "node:assert/strict";
 import { mock } from "node:test";
-import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { gatewayAnswer, KEY, PATH, type Peer, request, TASK } from "./peer.js";
 
 const BASE_URL = "https://gateway.invalid";
 
 type Task = (peer: Peer, ...args: number[]) => Promise<object>;
-const tasks: Record<string, Task> = { check, cpu, waits, polls };
+const tasks: Record<string, Task> = { check, cpu, polls };
 
 export async function runTask(peer: Peer): Promise<void> {
   const [task = "", ...args] = process.argv.slice(2);
@@ -66,30 +66,6 @@ async function cpu({ connect }: Peer, ms: number): Promise<object> {
   // Once to warm up.
   for (const call of [client.create, client.get]) await measure(call);
   return { postCpuUs: await measure(client.create), getCpuUs: await measure(client.get) };
-}
-
-/** Heap of each of many waits that sleep. */
-async function waits({ connect, answer = gatewayAnswer }: Peer, count: number): Promise<object> {
-  const { gc } = globalThis;
-  assert(gc, "node needs --expose-gc");
-  let polled = 0;
-  stubFetch(() => {
-    polled++;
-    return answer(false);
-  });
-  const client = connect(BASE_URL);
-  const heapWhen = async (waiting: number) => {
-    while (polled < waiting) await turn();
-    await sleep(100);
-    gc();
-    return process.memoryUsage().heapUsed;
-  };
-  // The first ones load and compile what the others use.
-  for (let n = 0; n < 100; n++) void client.wait?.();
-  const before = await heapWhen(100);
-  for (let n = 0; n < count; n++) void client.wait?.();
-  const after = await heapWhen(100 + count);
-  return { waitHeapBytes: (after - before) / count };
 }
 
 /** Waits for tasks that take so many seconds each, in simulated time. */

@@ -1,3 +1,4 @@
+// Nothing to install.
 import { KEY, PATH, type Peer, request, TASK } from "../peer.js";
 import { withTimeout } from "../timeout.js";
 
