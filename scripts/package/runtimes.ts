@@ -10,6 +10,7 @@ import { build, version as esbuildVersion } from "esbuild";
 import { runScript } from "../run-script.js";
 import { BUDGETS } from "./budget.js";
 import { compile, compileMistakes, MODULES } from "./compile.js";
+import { drawsDiagrams } from "./diagrams.js";
 import { overlayEngines } from "./overlay-engines.js";
 import { exists, install, NotInstalledError, npmInstall, pack, root, run } from "./pack.js";
 import { listen, servePlaces } from "./places.js";
@@ -103,6 +104,7 @@ function checksOf(tarball: string, version: string): Record<string, Check> {
     Vite: bundlesWithVite,
     webpack: bundlesWithWebpack,
     Prism: validatesWithPrism,
+    Mermaid: async () => drawsDiagrams(await findChromium()),
     ...Object.fromEntries(overlayEngines),
   };
 }
