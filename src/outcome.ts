@@ -1,5 +1,5 @@
 // What a failure means: whether a task may exist, whether to retry, and after which pause. Statuses
-// and codes are only here; the table is in the README ("What happens when it fails").
+// and codes are only here; the table is in docs/errors.md ("What is retried").
 import { ApiError, ConnectionError } from "./errors.js";
 import { parseJson } from "./json.js";
 

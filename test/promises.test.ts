@@ -12,6 +12,7 @@ const promises: Record<string, Record<string, string>> = {
     "A task is billed when the gateway accepts it.":
       "system/simulation: keeps its promises in any weather",
     "Only `create` costs something; `get` and `wait` are free.": "client: on the wire, a client",
+    "Whether a task that fails is refunded is up to the gateway.": ADVICE,
     "`create` is retried only where it is certain that no task was created: the connection was never made, or the gateway refused because of too many requests or tasks (429, 1302, 1303).":
       "system/simulation: keeps its promises in any weather",
     "`get` and the polls of `wait` are also retried after a 5xx, a reset or a timeout.":
@@ -28,7 +29,7 @@ const promises: Record<string, Record<string, string>> = {
       "system/simulation: keeps its promises in any weather",
   },
   "docs/waiting.md, After a timeout": {
-    "A `TaskTimeoutError` does not mean that the task failed: it goes on, and is billed.":
+    "A `TaskTimeoutError` does not mean that the task failed: it goes on, and has been billed.":
       "wait: can be followed by another wait with the same id",
     "Call `wait` again with `error.taskId`; do not call `create` again.":
       "wait: is half an hour, and its error carries the id and the last task",
@@ -43,7 +44,7 @@ const promises: Record<string, Record<string, string>> = {
       "wait: may ask for a longer pause, not for a shorter one",
     "A gateway may not know a new task yet.":
       "wait: may be new: two such polls in a row are forgiven, the third ends the wait",
-    "`wait` forgives a 404 in JSON, and throws the third one in a row.":
+    "`wait` forgives a 404 in JSON or the code `task_not_exist`, and throws the third one in a row.":
       "wait: may be new: two such polls in a row are forgiven, the third ends the wait",
     "A 404 that is not JSON ends it immediately, because then the base URL is wrong.":
       "wait: is not meant by a 404 that is no JSON: it ends the wait at once",
@@ -105,8 +106,9 @@ const promises: Record<string, Record<string, string>> = {
     "One more is refused with 429 and code 1303, and is not billed.":
       "testing: refuses a create while too many tasks are not done",
     "`create` is retried `maxRetries` times, 2 by default.": "retry: with maxRetries %j is %i",
-    "With `maxRetries: Infinity` it waits until there is room; end it with a `signal`.":
+    "With `maxRetries: Infinity` it is retried until there is room, or until a `Retry-After` says more than 60 s.":
       "retry: is unbounded with Infinity: create waits until the gateway has room for a task",
+    "End it early with a `signal`.": "retry: ends with an abort, and its reason",
     "Start fewer tasks at once: [A batch](recipes.md#a-batch-from-a-file) starts five.":
       "system/batch: saves every clip, with no more tasks at once than the gateway takes",
     "[Many workers](fleet.md) pause by themselves.":
