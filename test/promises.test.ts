@@ -33,8 +33,7 @@ const promises: Record<string, Record<string, string>> = {
       "wait: can be followed by another wait with the same id",
     "Call `wait` again with `error.taskId`; do not call `create` again.":
       "wait: is half an hour, and its error carries the id and the last task",
-    "`error.task` is the task as the gateway last described it, and `error.cause` is the error of the last poll, if that failed.":
-      "wait: carries the error of the last poll, and no task where no poll succeeded",
+    "[Errors](errors.md#the-errors) says what else the error carries.": ADVICE,
     "A `ConnectionError` of `create` that says it timed out is something else: see [A task may exist](errors.md#a-task-may-exist).":
       "system/attempt: timeoutMs ends a call %s, and its connection",
     "Failures that may pass do not end it: no connection, a reset, 5xx, 408, 429 without a numeric code, 1302, 1303.":
@@ -67,7 +66,7 @@ const promises: Record<string, Record<string, string>> = {
     "`ApiError.requestId` is the `request_id` of the response, or else its header `x-request-id`.":
       "answer: an ApiError has the request id of the body, else of the header",
     "Gateways ask for it.": ADVICE,
-    "`ApiError.taskId` is the id of a task that the response names although it is not that task.":
+    "`ApiError.taskId` is the id of a task, if the response mentions one although it is not a task itself.":
       "outcome: with %i follows the rules, whatever the body",
     "`TaskTimeoutError.task` is the task as the gateway last described it.":
       "wait: is half an hour, and its error carries the id and the last task",
@@ -87,13 +86,13 @@ const promises: Record<string, Record<string, string>> = {
     "Nothing was sent.":
       "attempt: bounds the key function; then nothing is sent, not even late, and create tries again",
     "The connection was never made.": "outcome: has its row in the table: $name",
-    "The server refused: a Kling code from 1000 to 1999 at any status, a 3xx except 303, or a 4xx except 408.":
+    "The server refused: a top-level `code` from 1000 to 1999 at any status, a 3xx except 303, or a 4xx except 408.":
       "outcome: with %i follows the rules, whatever the body",
-    "A response that names a task is not a refusal.": "outcome: has its row in the table: $name",
+    "A response that mentions a task is not a refusal.": "outcome: has its row in the table: $name",
     "Everything else is `true`.": "outcome: with %i follows the rules, whatever the body",
-    "A 5xx is, because a gateway can respond with 500 after Kling accepted the task.":
+    "A 5xx is `true`, because a gateway can respond with 500 after Kling accepted the task.":
       "outcome: has its row in the table: $name",
-    "So is a 200 with a web page.": "outcome: has its row in the table: $name",
+    "A 200 with a web page is `true`, too.": "outcome: has its row in the table: $name",
     "If it is `true`, look for the task before you call `create` again:":
       "system/simulation: keeps its promises in any weather",
     "If the error has a `taskId`, call `wait` with it.":
@@ -103,7 +102,7 @@ const promises: Record<string, Record<string, string>> = {
       "system/recipes: brings the id of a task whose create had no response",
     "If there is certainly no task, call `create` again.": ADVICE,
     "An account can run a limited number of tasks at once.": ADVICE,
-    "One more is refused with 429 and code 1303, and is not billed.":
+    "A further task is refused with 429 and code 1303, and is not billed.":
       "testing: refuses a create while too many tasks are not done",
     "`create` is retried `maxRetries` times, 2 by default.": "retry: with maxRetries %j is %i",
     "With `maxRetries: Infinity` it is retried until there is room, or until a `Retry-After` says more than 60 s.":
@@ -121,10 +120,14 @@ const promises: Record<string, Record<string, string>> = {
     "Where a runtime does not say that the connection was never made, it counts as a reset.":
       "outcome: has its row in the table: $name",
     "`create` and `get` are retried at most `maxRetries` times.": "retry: with maxRetries %j is %i",
+    "`create` is never retried after an error with `mayHaveCreatedTask: true`.":
+      "outcome: with %i follows the rules, whatever the body",
     "`wait` does not count retries.":
       "wait: are waited out, each for an interval, however long they go on",
     "It goes on through everything that `get` may retry, until its own timeout.":
       "wait: are waited out, each for an interval, however long they go on",
+    "It also tolerates [a new task that the gateway does not know yet](waiting.md#what-ends-a-wait).":
+      "wait: may be new: two such polls in a row are forgiven, the third ends the wait",
     "The pause is what `Retry-After` says, in seconds or as a date.":
       "retry: after Retry-After: %s is %i ms",
     "If it says more than 60 s, `create` and `get` throw the error instead of waiting.":
@@ -141,14 +144,13 @@ const promises: Record<string, Record<string, string>> = {
       "outcome: has its row in the table: $name",
     "`timeoutMs` of the client or of a call limits one attempt.":
       "retry: comes on top of the time of each attempt",
-    "With two retries, a call can take three times as long, and the pauses.":
+    "With two retries, a call can take three times as long, plus the pauses.":
       "retry: comes on top of the time of each attempt",
     "`timeoutMs` of `wait` limits the whole wait, a hanging poll included.":
       "wait: bounds a poll that hangs",
     "An attempt ends after 24 days at the latest.":
       "time: takes 2^31 ms and more for the longest time that a timer can hold",
-    "`wait` has no limit if its timeout is 2³¹ ms (24 days) or more, or `Infinity`.":
-      "wait: is none where it is %d",
+    "`wait` has no limit if its timeout is `Infinity`.": "wait: is none where it is %d",
     "An abort rejects immediately with `signal.reason`, whatever that is.":
       "attempt: rejects with its reason, whatever that is, and reaches fetch",
     "It is not wrapped, so it has no `mayHaveCreatedTask`.":
@@ -170,8 +172,8 @@ const promises: Record<string, Record<string, string>> = {
       "outcome: with the status of a redirect that a browser hides is uncertain for good",
     "The key is replaced by `***` in everything that an error keeps: message, body, headers and cause.":
       "system/faults: ends as the decision table says, without the key: $name",
-    "It is also found as JSON and URLs spell it.": "system/faults: is taken out %s",
-    "It is not found if the gateway masks or cuts it, or spells it in HTML entities.": ADVICE,
+    "Copies escaped by JSON or URL encoding are replaced, too.": "system/faults: is taken out %s",
+    "A key that the gateway masks, cuts or writes as HTML entities is not found.": ADVICE,
     "A key shorter than six characters is not looked for.":
       "redact: keeps what is too short to be a key",
     "What your key function throws reaches you as it is.":
