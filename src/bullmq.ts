@@ -114,23 +114,30 @@ export function lipSyncProcessor(
   }
 
   async function poll(job: LipSyncJob, { claimedAt, id = "" }: LipSyncNote, token = "") {
-    const task = await client.get(id, { maxRetries: 0 }).catch(async (error: unknown) => {
+    let task: LipSyncTask | undefined;
+    let problem: unknown;
+    try {
+      task = await client.get(id, { maxRetries: 0 });
+    } catch (error) {
       const isNew = isUnknownTask(error) && Date.now() < claimedAt + graceMs;
       if (!isNew && !mayRepeat(error, { isBilled: false })) throw error;
-      const waitMs = Math.max(intervalMs, retryAfterMs(error) ?? 0);
-      return await postpone(job, token, Date.now() + waitMs);
-    });
-    if (task.task_status !== property(job.progress, "task_status")) await job.updateProgress(task);
-    if (isSucceeded(task)) return task;
-    if (task.task_status === "failed") throw failed(task);
+      problem = error;
+    }
+    if (task) {
+      const isNews = task.task_status !== property(job.progress, "task_status");
+      if (isNews) await job.updateProgress(task);
+      if (isSucceeded(task)) return task;
+      if (task.task_status === "failed") throw failed(task);
+    }
     if (Date.now() > claimedAt + timeoutMs) {
       await proveLock(job, token);
       // If the job is retried, it waits as long again.
       await job.updateData({ ...job.data, task: { claimedAt: Date.now(), id } });
-      const error = new TaskTimeoutError(id, timeoutMs, task, undefined);
+      const error = new TaskTimeoutError(id, timeoutMs, task, problem);
       throw unrecoverable(error.message, error);
     }
-    return await postpone(job, token, Date.now() + intervalMs);
+    const waitMs = Math.max(intervalMs, retryAfterMs(problem) ?? 0);
+    return await postpone(job, token, Date.now() + waitMs);
   }
 
   return async (job, token) => {

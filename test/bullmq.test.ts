@@ -335,6 +335,16 @@ describe("a poll", () => {
     expect(await process(job)).toMatchObject(delayed);
     expect(gateway.tasks.size).toBe(1);
   });
+
+  it("fails after the timeout also if the gateway never says how the task is", async () => {
+    const { gateway, process } = setUp();
+    const { job } = fakeJob({ ...request, task: { claimedAt: NOW, id: "task-1" } });
+    gateway.answerNext(...[1, 2].map(() => new Response("busy", { status: 503 })));
+    expect(await process(job)).toMatchObject(delayed);
+    vi.setSystemTime(NOW + 86_400_001);
+    const cause = { taskId: "task-1", task: undefined, cause: { status: 503 } };
+    expect(await process(job)).toMatchObject({ name: "UnrecoverableError", cause });
+  });
 });
 
 describe("settleLipSyncJob", () => {
