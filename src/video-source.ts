@@ -21,7 +21,7 @@ interface VideoUrlUnlessVideoId {
 /** The video to lip-sync: exactly one of `video_id` and `video_url`. */
 export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 
-const NOT_ONE = "Give either input.video_id or input.video_url, not both.";
+const NOT_ONE = "Give exactly one of input.video_id and input.video_url.";
 
 /** Removes a blank field from `input`; throws unless exactly one of the two is left. */
 export function settleVideoSource(input: Record<string, unknown>): void {

@@ -92,7 +92,7 @@ describe("exactly one video", () => {
     });
   });
 
-  const message = "Give either input.video_id or input.video_url, not both.";
+  const message = "Give exactly one of input.video_id and input.video_url.";
 
   it.each([
     { video_id: "v", video_url },
@@ -278,7 +278,7 @@ describe("a request without an input that is JSON", () => {
     [{ toJSON: () => undefined }, "input", "not JSON"],
     [{ input: circle }, "input", "not JSON"],
     [{ input: { video_id: "v", ...text, voice_speed: 1n } }, "input", "not JSON"],
-    [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "not both"],
+    [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "exactly one"],
   ])("is refused: %o", async (request, field, message) => {
     const error = await refusal(request);
     expect(error).toMatchObject({ field, message: expect.stringContaining(message) as unknown });
