@@ -9,7 +9,7 @@ export const environmentVariable = (name: string): unknown =>
 /** The origin of the gateway and its path prefix, if it has one, without a trailing slash. */
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
-    new ConfigurationError(`The base URL ${why}. Set baseUrl or KLING_BASE_URL to the origin.`);
+    new ConfigurationError(`The base URL ${why}. Set baseUrl or KLING_BASE_URL.`);
   if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
   const isPlain = /^https?:\/\/[^?#@]+$/i.test(url) && URL.canParse(url);
