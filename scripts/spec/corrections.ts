@@ -3,6 +3,11 @@ import { stringify } from "yaml";
 import type { Source } from "../files.js";
 import { type Json, parseYaml } from "./document.js";
 
+interface Overlay {
+  info?: { "x-sources"?: string[] };
+  actions: Action[];
+}
+
 interface Action {
   "x-id"?: string;
   target: string;
@@ -18,7 +23,8 @@ interface Action {
  * @throws Error - the text is not valid YAML
  */
 export function correctionsPage(overlay: Source): string {
-  const { actions } = parseYaml(overlay) as Json & { actions: Action[] };
+  const { info, actions } = parseYaml(overlay) as Json & Overlay;
+  const sources = info?.["x-sources"] ?? [];
   return [
     "# Corrections to the published page",
     "",
@@ -27,11 +33,14 @@ export function correctionsPage(overlay: Source): string {
     "",
     "- To correct the page at once, import [generated/openapi.yaml](../generated/openapi.yaml): it is " +
       "the page with every correction.",
-    "- To correct it place by place, take the entries below. Each has the place (JSONPath), what the " +
-      "page says, what is true, the evidence, and what to write there.",
+    "- To correct it place by place, take the entries below in their order: each describes the page " +
+      "after the entries before it. It has the place (JSONPath), what the page says, what is true, the " +
+      "evidence, and the keys to write into the object at that place.",
     "- For a program, [spec/overlay.yaml](../spec/overlay.yaml) has the same as an OpenAPI Overlay 1.1.",
     "",
-    `There are ${actions.length} corrections, in the order in which they are applied.`,
+    `There are ${actions.length} corrections. The evidence names these sources:`,
+    "",
+    ...sources.map((source) => `- ${source}`),
     "",
     ...actions.flatMap(sectionOf),
   ].join("\n");

@@ -1,5 +1,8 @@
 // README.md and README.zh-CN.md: their programs run and do what they say, and they are short.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { serve } from "../../scripts/demo.js";
@@ -102,4 +105,32 @@ describe("the real program", () => {
     expect(gateway.received.map(({ method }) => method)).toEqual(["GET", "GET"]);
     expect(await readdir(folder)).toEqual(["task-7.mp4"]);
   });
+
+  it("saves the video of the gateway that docs/fleet.md serves", async () => {
+    const blocks = blocksOf(pageOf("docs/fleet.md"));
+    const block = blocks.find((text) => text.startsWith("// gateway.ts")) ?? "";
+    const port = await freePort();
+    const code = await bundle(block.replaceAll("8080", String(port)));
+    const child = spawn(process.execPath, ["--input-type=module", "-"]);
+    servers.push({ close: () => void child.kill() });
+    child.stdin.end(code);
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    vi.stubEnv("KLING_BASE_URL", line.toString().trim());
+    vi.stubEnv("KLING_API_KEY", "fake-gateway-key");
+    const folder = await temporaryFolder();
+    const ended = await run(real.replace("onUpdate", "intervalMs: 0, onUpdate"), folder);
+    const stdout = "Created task task-1\nprocessing\nsucceed\nSaved task-1.mp4\n";
+    expect(ended).toEqual({ exitCode: 0, stdout, stderr: "" });
+    expect(await readFile(path.join(folder, "task-1.mp4"))).toHaveLength(20);
+  });
 });
+
+/** A port of this machine on which nothing listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
