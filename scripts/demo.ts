@@ -38,15 +38,15 @@ Other flags:
   --check                check base URL, path and key with one request; nothing is billed
   --help                 show this text
 
-A relative FILE starts at the folder of this project.
+Relative paths start at the project folder.
 
 Environment, needed with flags:
   KLING_BASE_URL         the gateway's origin, such as https://gateway.example
   KLING_API_KEY          its API key, which is never printed
 
 Exit codes:
-  0    the video is ready, and saved if you asked for it; --check: the gateway is good
-  1    the gateway, the task or the download failed; --check: the gateway is not good
+  0    the video is ready, and saved if you asked for it; --check: the gateway works
+  1    the gateway, the task or the download failed; --check: it does not work
   2    invalid flags or environment, nothing was sent
   130  stopped with Ctrl-C (a task that was created goes on)
 

@@ -37,7 +37,7 @@ export function explain(error: unknown, { host, taskId, videoUrl, save }: RunSta
   }
   const look = `A task may have been created and billed: look at ${host} before you run this again.`;
   if (taskId === undefined) {
-    if (error instanceof Stopped) return `Stopped before the answer. ${look}`;
+    if (error instanceof Stopped) return `Stopped before the response. ${look}`;
     const isSure = error instanceof LipSyncError && !error.mayHaveCreatedTask;
     return `${message}\n${isSure ? "No task was created." : look}`;
   }

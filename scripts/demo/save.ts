@@ -108,10 +108,10 @@ async function write(response: Response, temporary: string, { onProgress, signal
   } catch (error) {
     const reason = reasonOf(error);
     if (total === undefined) {
-      throw new Error(`The video was not saved: it broke off after ${bytes} bytes: ${reason}.`);
+      throw new Error(`The video was not saved: it was cut off after ${bytes} bytes: ${reason}.`);
     }
     throw new Error(
-      `The video was not saved: it broke off after ${bytes} of ${total} bytes: ${reason}.`,
+      `The video was not saved: it was cut off after ${bytes} of ${total} bytes: ${reason}.`,
     );
   }
   if (bytes === 0) throw new Error("The video was not saved: its server sent an empty file.");

@@ -394,14 +394,14 @@ describe("with --save, the demo", () => {
       (response) => {
         cutOff(response, { "content-length": "20" });
       },
-      /: it broke off after \d+ of 20 bytes: .+\.$/,
+      /: it was cut off after \d+ of 20 bytes: .+\.$/,
     ],
     [
       "one without a length cut off",
       (response) => {
         cutOff(response, {});
       },
-      /: it broke off after \d+ bytes: .+\.$/,
+      /: it was cut off after \d+ bytes: .+\.$/,
     ],
   ])("leaves no file after %s, and says how to fetch the video again", async (row) => {
     const [, answer, says] = row;
