@@ -97,8 +97,8 @@ function clipOf(body: unknown): string {
 }
 
 async function entriesOf(journal: string): Promise<Entry[]> {
-  const lines = (await readFile(journal, "utf8")).trimEnd().split("\n");
-  return lines.map((line) => JSON.parse(line) as Entry);
+  const lines = (await readFile(journal, "utf8")).split("\n");
+  return lines.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line) as Entry);
 }
 
 async function endOf(child: ChildProcess & { stdout: object; stderr: object }) {
@@ -159,7 +159,8 @@ describe.concurrent("the batch", () => {
     server.onRequest = server.answer;
     const resumed = await batch.run();
     expect(resumed.ended).toBe(uncertain.length > 0 ? 1 : 0);
-    expect(resumed.output).toMatch(/^Removed half a line: {"id":"clip-7","state":"cre\n/);
+    const ignored = 'Ignored in the journal: {"id":"clip-7","state":"cre\n';
+    expect(resumed.output.startsWith(ignored)).toBe(true);
     const named = [...resumed.output.matchAll(/^(clip-\d): a task may exist/gm)];
     expect(named.map(([, id]) => id)).toEqual(uncertain.map(([id]) => id));
     const others = IDS.filter((id) => !uncertain.some(([other]) => other === id));
@@ -173,9 +174,38 @@ describe.concurrent("the batch", () => {
       const entry = task ? { id, state: "created", task_id: task } : { id, state: "free" };
       await batch.append(`${JSON.stringify(entry)}\n`);
     }
-    if (uncertain.length > 0) expect(await batch.run()).toEqual({ ended: 0, output: "" });
+    if (uncertain.length > 0) expect(await batch.run()).toEqual({ ended: 0, output: ignored });
     expect(await batch.saved()).toEqual(videosOf(IDS));
     expect(created.sort()).toEqual(IDS);
+  });
+
+  test.for<[what: string, line: string, says: RegExp]>([
+    [
+      "ends without a line break",
+      '{"id":"clip-1","state":"creating"}',
+      /^clip-1: a task may exist/,
+    ],
+    ["has a state that it does not know", '{"id":"clip-1","status":"creating"}\n', /is invalid\n$/],
+  ])("creates nothing for a clip whose line in the journal %s", async ([, line, says]) => {
+    const batch = await batchOf(["clip-1"]);
+    await batch.append(line);
+    const { ended, output } = await batch.run();
+    expect(output).toMatch(says);
+    expect({ ended, received: batch.gateway.received }).toEqual({ ended: 1, received: [] });
+  });
+
+  test("does not take a web page for a video, and downloads it in the next run", async () => {
+    const batch = await batchOf(["clip-1"]);
+    batch.server.onRequest = (url, init) => {
+      const headers = { "content-type": "text/html" };
+      if (isVideo(url)) return Promise.resolve(new Response("<html>", { headers }));
+      return batch.server.answer(url, init);
+    };
+    const output = "clip-1: text/html in place of the video\n";
+    expect(await batch.run()).toEqual({ ended: 1, output });
+    batch.server.onRequest = batch.server.answer;
+    expect(await batch.run()).toEqual({ ended: 0, output: "" });
+    expect(batch.created).toEqual(["clip-1"]);
   });
 
   test("stops on Ctrl-C, and keeps the id of a task that is being created", async () => {

@@ -350,6 +350,8 @@ describe("the recipe", () => {
     type Save = { save: (url: string, file: string) => Promise<void> };
     let folder: string;
     let save: Save["save"];
+    const headers = { "content-type": "video/mp4" };
+    const videoResponse = (bytes: string) => new Response(bytes, { headers });
 
     beforeEach(async () => {
       folder = await temporaryFolder();
@@ -376,7 +378,7 @@ describe("the recipe", () => {
       const file = path.join(folder, "a.mp4");
       vi.stubGlobal("fetch", async () => {
         await writeFile(file, "mine");
-        return new Response("video");
+        return videoResponse("video");
       });
       await expect(save(video, file)).rejects.toHaveProperty("code", "EEXIST");
       expect(await readFile(file, "utf8")).toBe("mine");
@@ -396,7 +398,7 @@ describe("the recipe", () => {
       await expect(save(`http://127.0.0.1:${port}`, file)).rejects.toThrow();
       expect(await readdir(folder)).toEqual(["a.mp4.part"]);
 
-      vi.stubGlobal("fetch", () => Promise.resolve(new Response("whole")));
+      vi.stubGlobal("fetch", () => Promise.resolve(videoResponse("whole")));
       await save(video, file);
       expect(await readFile(file, "utf8")).toBe("whole");
       expect(await readdir(folder)).toEqual(["a.mp4"]);
@@ -405,6 +407,8 @@ describe("the recipe", () => {
     it("writes nothing if the response is not the video", async () => {
       vi.stubGlobal("fetch", () => Promise.resolve(new Response("gone", { status: 403 })));
       await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("HTTP 403");
+      vi.stubGlobal("fetch", () => Promise.resolve(new Response("<html>")));
+      await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("text/plain");
       expect(await readdir(folder)).toEqual([]);
     });
   });
