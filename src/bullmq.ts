@@ -96,7 +96,9 @@ export function lipSyncProcessor(
       if (!isCertain) throw parked(job, error);
       return await release(job, request, token, error);
     });
-    await job.updateData({ ...request, task: { claimedAt, id: task.task_id } });
+    await job.updateData({ ...request, task: { claimedAt, id: task.task_id } }).catch((cause) => {
+      throw new Error(`Job ${job.id} has task ${task.task_id}, which is not stored.`, { cause });
+    });
     await job.log(`Task ${task.task_id} was created.`);
     await job.updateProgress(task);
     return await postpone(job, token, Date.now() + intervalMs);
@@ -137,7 +139,8 @@ export function lipSyncProcessor(
       throw unrecoverable(error.message, error);
     }
     const waitMs = Math.max(intervalMs, retryAfterMs(problem) ?? 0);
-    return await postpone(job, token, Date.now() + waitMs);
+    const endsAt = claimedAt + timeoutMs + 1;
+    return await postpone(job, token, Math.min(Date.now() + waitMs, endsAt));
   }
 
   return async (job, token) => {

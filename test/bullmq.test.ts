@@ -347,6 +347,27 @@ describe("a poll", () => {
   });
 });
 
+describe("a job that goes wrong", () => {
+  it("is polled when its timeout is over, however long a Retry-After is", async () => {
+    const { gateway, process } = setUp();
+    const { job, did } = fakeJob({ ...request, task: { claimedAt: NOW, id: "task-1" } });
+    const headers = { "retry-after": "9999999" };
+    gateway.answerNext(new Response("busy", { status: 503, headers }));
+    expect(await process(job)).toMatchObject(delayed);
+    expect(did).toEqual(["delay token 86400001"]);
+  });
+
+  it("names its task if the id cannot be stored", async () => {
+    const { process } = setUp();
+    const { job } = fakeJob();
+    const lost = new Error("Redis is gone");
+    const store = job.updateData.bind(job);
+    job.updateData = (data) => (data.task?.id ? Promise.reject(lost) : store(data));
+    const message = "Job 7 has task task-1, which is not stored.";
+    expect(await process(job)).toMatchObject({ message, cause: lost });
+  });
+});
+
 describe("settleLipSyncJob", () => {
   it("gives a job its task, which is then polled and not created", async () => {
     const { gateway, process, posts } = setUp();
