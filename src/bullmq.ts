@@ -96,9 +96,11 @@ export function lipSyncProcessor(
       if (!isCertain) throw parked(job, error);
       return await release(job, request, token, error);
     });
-    await job.updateData({ ...request, task: { claimedAt, id: task.task_id } }).catch((cause) => {
-      throw new Error(`Job ${job.id} has task ${task.task_id}, which is not stored.`, { cause });
-    });
+    await job
+      .updateData({ ...request, task: { claimedAt, id: task.task_id } })
+      .catch((cause: unknown) => {
+        throw new Error(`Job ${job.id} has task ${task.task_id}, which is not stored.`, { cause });
+      });
     await job.log(`Task ${task.task_id} was created.`);
     await job.updateProgress(task);
     return await postpone(job, token, Date.now() + intervalMs);

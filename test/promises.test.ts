@@ -11,7 +11,8 @@ const promises: Record<string, Record<string, string>> = {
   "README.md, Money": {
     "A task is billed when the gateway accepts it.":
       "system/simulation: keeps its promises in any weather",
-    "Only `create` costs something; `get` and `wait` are free.": "client: on the wire, a client",
+    "Only `create` costs something; `get` and `wait` are free.":
+      "client: asks for a task by its id, with the bearer token and without a body",
     "Whether a task that fails is refunded is up to the gateway.": ADVICE,
     "`create` is retried only where it is certain that no task was created: the connection was never made, or the gateway refused because of too many requests or tasks (429, 1302, 1303).":
       "system/simulation: keeps its promises in any weather",
@@ -212,7 +213,9 @@ describe.each(Object.entries(texts))("%s", (page, text) => {
     "is true, which a test shows: %s",
     (_, test) => {
       const [file = "", name] = test.split(/: (.*)/);
-      expect(read(`${file}.test.ts`)).toContain(JSON.stringify(name));
+      const code = read(`${file}.test.ts`);
+      expect(code).toContain(JSON.stringify(name));
+      expect(code).not.toMatch(/\b(?:it|test|describe)(?:\.\w+)*\.(?:skip|only|todo)\b/);
     },
   );
 });

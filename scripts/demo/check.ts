@@ -82,7 +82,7 @@ function judgeAnswer(error: ApiError, gateway: string): Finding {
       `No such path: ${gateway} does not have the path ${LIP_SYNC_PATH}, according to its response: ${message}`,
     );
   }
-  if (code === 1203 || code === "task_not_exist" || (isUnknownTask(error) && /task/i.test(body))) {
+  if (code === 1203 || (isUnknownTask(error) && /task/i.test(body))) {
     return good(
       `Good: base URL, path and key work at ${gateway}. It was asked for a task that cannot exist; nothing was billed.`,
     );
@@ -141,8 +141,8 @@ function isHtml(headers: Headers, body: string): boolean {
 function isNoRoute(code: number | string | undefined, json: unknown): boolean {
   // Kling: the method or the path is invalid.
   if (code === 1202) return true;
-  // FastAPI: {"detail":"Not Found"}
-  if (property(json, "detail") === "Not Found") return true;
+  // FastAPI and Django: {"detail":"Not Found"}, {"detail":"Not found."}
+  if (/^not found\.?$/i.test(textOf(property(json, "detail")) ?? "")) return true;
   // Spring: {"status":404,"error":"Not Found","path":"/kling/…"}
   if (property(json, "error") === "Not Found" && textOf(property(json, "path"))) return true;
   const said =

@@ -23,6 +23,8 @@ export interface Download {
 export async function checkNewFile(file: string): Promise<void> {
   const name = oneLine(file);
   if (name === "") throw new UsageError("--save needs the name of a file.");
+  if (/[\\/]$/.test(file))
+    throw new UsageError("--save needs the name of a file, not of a folder.");
   const folder = path.dirname(file);
   const isFolder = await fs.stat(folder).then(
     (stats) => stats.isDirectory(),
@@ -60,7 +62,7 @@ export async function saveVideo(download: Download): Promise<void> {
     signal.throwIfAborted();
     throw error;
   } finally {
-    await fs.rm(temporary, { force: true });
+    await fs.rm(temporary, { force: true }).catch(() => undefined);
   }
 }
 
@@ -75,9 +77,10 @@ async function open({ url, fetch, signal }: Download): Promise<Response> {
   }
   const { status, headers } = response;
   const type = headers.get("content-type") ?? "";
-  const isVideo = status === 200 && !/^\s*(?:text\/|application\/(?:json|xml))/i.test(type);
+  const isVideo =
+    status === 200 && !/^\s*(?:text\/|application\/(?:[\w.-]+\+)?(?:json|xml))/i.test(type);
   if (isVideo) return response;
-  await response.body?.cancel();
+  await response.body?.cancel().catch(() => undefined);
   if (status !== 200) throw new Error(`The video was not saved: its server returned ${status}.`);
   throw new Error(`The video was not saved: its server returned ${type}, not a video.`);
 }
@@ -126,7 +129,7 @@ async function publish(temporary: string, file: string): Promise<void> {
     await fs.link(temporary, file);
   } catch (error) {
     if (hasCode(error, "EEXIST")) throw taken(file);
-    // Some file systems, such as exFAT, have no hard links.
+    // Some file systems, such as exFAT, have no hard links: there, a kill can leave half a copy.
     await copy(temporary, file);
   }
 }

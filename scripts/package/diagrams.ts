@@ -28,7 +28,7 @@ export async function drawsDiagrams(chromium: string): Promise<[string, string]>
 }
 
 async function findDiagrams(): Promise<{ page: string; text: string }[]> {
-  const docs = await readdir(path.join(root, "docs"));
+  const docs = (await readdir(path.join(root, "docs"))).filter((name) => name.endsWith(".md"));
   const pages = ["README.md", "README.zh-CN.md", ...docs.map((name) => `docs/${name}`)];
   const found = pages.map(async (page) => {
     const markdown = await readFile(path.join(root, page), "utf8");

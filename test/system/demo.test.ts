@@ -246,6 +246,7 @@ describe("a mistake sends nothing and is told in one line:", () => {
     ["an empty audio file", [...VIDEO, "--audio-file", "/dev/null"], {}, "--audio-file is empty"],
     ["a large audio file", [...VIDEO, "--audio-file", "/dev/zero"], {}, "is larger than 5 MB"],
     ["a blank file to save", [...FLAGS, "--save", " "], {}, "--save needs the name of a file."],
+    ["a folder to save to", [...FLAGS, "--save", "nowhere/"], {}, "not of a folder."],
     ["an existing file", [...FLAGS, "--save", "package.json"], {}, "overwrite a file, and package"],
     ["an existing file for a task", ["--task-id", "1", "--save", "src"], {}, "and src exists."],
     ["an existing file for the fake", ["--save", "README.md"], {}, "and README.md exists."],
@@ -388,7 +389,7 @@ describe("with --save, the demo", () => {
       / returned text\/html;.+, not a/,
     ],
     ["an empty file", (response) => response.end(), /: its server sent an empty file\.$/],
-    ["no answer", (response) => response.destroy(), /: fetch failed: other side closed\.$/],
+    ["no answer", (response) => response.destroy(), /: fetch failed: .+\.$/],
     [
       "a download cut off",
       (response) => {
@@ -459,6 +460,7 @@ describe("with --check, the demo", () => {
     ["an OpenAI gateway's 404", json(404, invalidUrl), /^No such path: .+ Invalid URL \(GET/, 1],
     ["Nest's 404", json(404, nest), /^No such path: .+ according to .+ GET .+ Cannot GET/, 1],
     ["FastAPI's 404", json(404, { detail: "Not Found" }), /^No such path: .+"Not Found"/, 1],
+    ["Django's 404", json(404, { detail: "Not found." }), /^No such path: .+"Not found\."/, 1],
     ["Spring's 404", json(404, spring), /^No such path: .+ Not Found$/, 1],
     ["Kong's 404", json(404, { message: "no Route matched" }), /^No such path: .+ no Route/, 1],
     ["Kling's unknown operation", json(404, { code: 1202, message: "no" }), /^No such path: /, 1],

@@ -114,7 +114,9 @@ describe("the real program", () => {
     const child = spawn(process.execPath, ["--input-type=module", "-"]);
     servers.push({ close: () => void child.kill() });
     child.stdin.end(code);
-    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const stopped = once(child, "exit").then(() => Promise.reject(new Error("It did not start.")));
+    stopped.catch(() => undefined); // it is stopped at the end
+    const [line] = (await Promise.race([once(child.stdout, "data"), stopped])) as [Buffer];
     vi.stubEnv("KLING_BASE_URL", line.toString().trim());
     vi.stubEnv("KLING_API_KEY", "fake-gateway-key");
     const folder = await temporaryFolder();
