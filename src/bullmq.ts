@@ -128,8 +128,8 @@ export function lipSyncProcessor(
       problem = error;
     }
     if (task) {
-      const isNews = task.task_status !== property(job.progress, "task_status");
-      if (isNews) await job.updateProgress(task);
+      const hasChanged = task.task_status !== property(job.progress, "task_status");
+      if (hasChanged) await job.updateProgress(task);
       if (isSucceeded(task)) return task;
       if (task.task_status === "failed") throw failed(task);
     }
