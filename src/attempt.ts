@@ -1,31 +1,43 @@
-// One HTTP attempt within one timeout: gets the key, sends, reads and interprets the response. What
-// every POST needs is here, so that a new operation inherits it.
-import { toTask } from "./answer.js";
+// One HTTP attempt within one timeout: gets the key, sends through openapi-fetch, reads and interprets
+// the response. What every operation needs is here, so that a new one inherits it.
 import { type ApiKey, resolveApiKey } from "./auth.js";
-import { type Answer, readAnswer } from "./body.js";
+import { readBody } from "./body.js";
 import { ConnectionError } from "./errors.js";
 import { errorChain, neverConnected } from "./network-error.js";
-import type { WrittenRequest } from "./operations.js";
-import { redactError, type RedactorOf } from "./redact.js";
+import { redactError, redactorOf } from "./redact.js";
+import { type Call, toTask } from "./response.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
 
 type Fetch = typeof globalThis.fetch;
 
 /** How a call reaches its gateway. */
-export type Connection = { apiKey: ApiKey; baseUrl: string; fetch: Fetch; redactorOf: RedactorOf };
+export type Connection = { apiKey: ApiKey; baseUrl: string; fetch: Fetch };
 
-/** Sends a request once and returns the task in its response. */
+/** What belongs to one attempt; openapi-fetch adds the path, the parameters and the body. */
+export interface AttemptInit {
+  baseUrl: string;
+  headers: { Authorization: string };
+  fetch: (request: Request) => Promise<Response>;
+}
+
+/** A call of an operation of the API. */
+export interface Operation extends Call {
+  /** Calls openapi-fetch, which returns the task that `send` resolves with. */
+  request: (init: AttemptInit) => Promise<{ data?: { data: LipSyncTask } }>;
+}
+
+/** Makes one attempt and returns the task in its response. */
 export function attempt(
-  request: WrittenRequest,
-  { apiKey, baseUrl, fetch, redactorOf }: Connection,
+  operation: Operation,
+  { apiKey, baseUrl, fetch }: Connection,
   limits: Limits,
 ): Promise<LipSyncTask> {
-  const { method, path, headers, body } = request;
+  const { route } = operation;
   let mayHaveCreatedTask = false;
 
   const onTimeout = () => {
-    const message = `${method} ${path} timed out after ${limits.timeoutMs} ms.`;
+    const message = `${route} timed out after ${limits.timeoutMs} ms.`;
     const cause = new DOMException(message, "TimeoutError");
     return Promise.reject(new ConnectionError(message, { mayHaveCreatedTask, cause }));
   };
@@ -35,29 +47,46 @@ export function attempt(
     const redact = redactorOf(key);
     // If the call ended while the key was fetched, nothing may be sent.
     signal.throwIfAborted();
-    let response: Response | undefined;
-    let answer: Answer;
-    try {
-      mayHaveCreatedTask = method === "POST";
-      response = await fetch(baseUrl + path, {
-        method,
-        headers: { ...Object.fromEntries(headers), Authorization: `Bearer ${key}` },
-        // Deno resends a string by itself when a reused connection breaks.
-        body: body !== undefined && "Deno" in globalThis ? new Blob([body]) : (body ?? null),
-        signal,
-        // Following could turn the POST into a GET, or send the key and the body elsewhere.
-        redirect: "manual",
-        // On a new connection, Bun does not resend a POST by itself.
-        keepalive: false,
-      });
-      answer = await readAnswer(response, signal);
-    } catch (error) {
-      if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
-      const said = errorChain(error).map(({ message, name }) => message || name);
-      const parts = [`${method} ${path} got no complete response`, ...said];
-      const message = redact(parts.join(": "));
-      throw new ConnectionError(message, { mayHaveCreatedTask, cause: redactError(error, redact) });
+
+    /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
+    async function send(request: Request): Promise<Response> {
+      const { url, method, headers } = request;
+      const text = await request.text();
+      signal.throwIfAborted();
+      let response: Response | undefined;
+      let read;
+      try {
+        mayHaveCreatedTask = operation.isBilled;
+        response = await fetch(url, {
+          method,
+          headers: Object.fromEntries(headers),
+          body: text === "" ? null : toBody(text),
+          signal,
+          // Following could turn the POST into a GET, or send the key and the body elsewhere.
+          redirect: "manual",
+          // On a new connection, Bun does not resend a POST by itself.
+          keepalive: false,
+        });
+        read = await readBody(response, signal);
+      } catch (error) {
+        if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
+        const said = errorChain(error).map(({ message, name }) => message || name);
+        const message = redact([`${route} got no complete response`, ...said].join(": "));
+        throw new ConnectionError(message, {
+          mayHaveCreatedTask,
+          cause: redactError(error, redact),
+        });
+      }
+      const task = toTask(operation, read, redact);
+      return new Response(JSON.stringify({ data: task }));
     }
-    return toTask(request, answer, redact);
+
+    const headers = { Authorization: `Bearer ${key}` };
+    const { data } = await operation.request({ baseUrl, headers, fetch: send });
+    if (data === undefined) throw new TypeError("openapi-fetch returned no data.");
+    return data.data;
   });
 }
+
+/** Deno resends a string by itself when a reused connection breaks. */
+const toBody = (text: string): string | Blob => ("Deno" in globalThis ? new Blob([text]) : text);

@@ -4,30 +4,33 @@ import { property } from "./json.js";
 const LARGEST_BODY_BYTES = 1024 * 1024;
 
 /** A complete response, or the beginning of one that is larger than 1 MiB. */
-export type Answer = Pick<Response, "status" | "headers"> & { text: string; isTooLarge: boolean };
+export type ReadResponse = Pick<Response, "status" | "headers"> & {
+  text: string;
+  isTooLarge: boolean;
+};
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
-export async function readAnswer(response: Response, signal: AbortSignal): Promise<Answer> {
+export async function readBody(response: Response, signal: AbortSignal): Promise<ReadResponse> {
   const isResponse = property(property(response, "headers"), "get") !== undefined;
   if (!isResponse) throw new TypeError("fetch did not return a Response");
   const { status, headers, body } = response;
   // A copy, because a custom fetch may have another kind of headers.
-  const answer = { status, headers: new Headers(headers), text: "", isTooLarge: false };
+  const read = { status, headers: new Headers(headers), text: "", isTooLarge: false };
   const reader = body?.getReader();
-  if (!reader) return answer;
+  if (!reader) return read;
   const cancel = () => void reader.cancel().catch(() => undefined);
   // The signal belongs to this attempt only, so the listener is not removed.
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();
   const decoder = new TextDecoder();
   let bytes = 0;
-  while (!answer.isTooLarge) {
+  while (!read.isTooLarge) {
     const { done, value } = await reader.read();
-    answer.text += decoder.decode(value, { stream: !done });
-    if (done) return answer;
+    read.text += decoder.decode(value, { stream: !done });
+    if (done) return read;
     bytes += value.byteLength;
-    answer.isTooLarge = bytes > LARGEST_BODY_BYTES;
+    read.isTooLarge = bytes > LARGEST_BODY_BYTES;
   }
   cancel();
-  return answer;
+  return read;
 }

@@ -5,7 +5,7 @@ import type { LipSyncClient } from "./client.js";
 import { ApiError, InvalidRequestError, TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { property, textOf } from "./json.js";
 import { checkNumber } from "./options.js";
-import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
+import { isUnknownTask, mayPass, retryAfterMs, verdictOf } from "./outcome.js";
 import { checkTaskId, type LipSyncRequest } from "./request.js";
 import { isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 
@@ -111,7 +111,7 @@ export function lipSyncProcessor(
     await proveLock(job, token);
     await job.updateData(request);
     if (error instanceof InvalidRequestError) throw unrecoverable(error.message, error);
-    const isTooMuch = error instanceof ApiError && mayRepeat(error, { isBilled: true });
+    const isTooMuch = error instanceof ApiError && verdictOf(error) === "again";
     if (!isTooMuch) throw error;
     pausedUntil = Date.now() + (retryAfterMs(error) ?? pauseMs);
     return await postpone(job, token, pausedUntil);
@@ -124,7 +124,7 @@ export function lipSyncProcessor(
       task = await client.get(id, { maxRetries: 0 });
     } catch (error) {
       const isNew = isUnknownTask(error) && Date.now() < claimedAt + graceMs;
-      if (!isNew && !mayRepeat(error, { isBilled: false })) throw error;
+      if (!isNew && !mayPass(error)) throw error;
       problem = error;
     }
     if (task) {

@@ -1,13 +1,16 @@
 // The public interface of the client, and its wiring.
-import { attempt, type Connection } from "./attempt.js";
+import createClient from "openapi-fetch";
+import type { paths } from "../generated/schema.js";
+import { attempt, type Connection, type Operation } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
-import { type WrittenRequest, createTask, getTask } from "./operations.js";
 import { checkBaseUrl, checkFunction, checkNumber, checkSignal } from "./options.js";
-import { createRedactorCache } from "./redact.js";
 import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
+import { mayPass, verdictOf } from "./outcome.js";
 import { retry } from "./retry.js";
 import type { LipSyncTask, SucceededLipSyncTask } from "./task.js";
+import type { Limits } from "./time.js";
 import { waitForTask, type WaitOptions } from "./wait.js";
+import { LIP_SYNC_PATH } from "./wire.js";
 
 /** Options of `createLipSyncClient`; `undefined` means the default. */
 export interface LipSyncClientOptions {
@@ -101,44 +104,69 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   if (fetch !== undefined) checkFunction("fetch", fetch);
   const timeoutMs = checkNumber("timeoutMs", 60_000, options.timeoutMs);
   const maxRetries = checkNumber("maxRetries", 2, options.maxRetries);
-  const redactorOf = createRedactorCache();
+  const api = createClient<paths>();
 
   /** Throws before anything asynchronous, so that the stack of the error has the caller's line. */
-  function connect(): Connection {
-    return {
-      apiKey: checkApiKey(apiKey),
-      baseUrl: checkBaseUrl(baseUrl),
-      fetch: checkFunction("fetch", fetch ?? globalThis.fetch),
-      redactorOf,
-    };
-  }
+  const connection = (): Connection => ({
+    apiKey: checkApiKey(apiKey),
+    baseUrl: checkBaseUrl(baseUrl),
+    fetch: checkFunction("fetch", fetch ?? globalThis.fetch),
+  });
 
-  async function call(write: () => Promise<WrittenRequest>, options: RequestOptions) {
-    const connection = connect();
+  /** How long an attempt of a call may take, and how often it is retried. */
+  function limitsOf(options: RequestOptions) {
     checkSignal(options.signal);
-    const limits = {
+    return {
       signal: options.signal,
       timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
       maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
     };
-    // Written once, so that each attempt sends the same bytes.
-    const request = await write();
-    const isBilled = request.method === "POST";
-    // With `await`, here and below, the stack of a later error has the caller's line, too.
-    return await retry(() => attempt(request, connection, limits), { ...limits, isBilled });
   }
 
-  async function get(taskId: string, options: RequestOptions = {}) {
-    const id = checkTaskId(taskId);
-    return await call(() => getTask(id), options);
+  function creating(request: LipSyncRequest): Operation {
+    const body = toBody(request);
+    return {
+      route: `POST ${LIP_SYNC_PATH}`,
+      isBilled: true,
+      parentTaskId: body.input.task_id,
+      request: (init) => api.POST(LIP_SYNC_PATH, { body, ...init }),
+    };
   }
 
+  function getting(taskId: string): Operation {
+    const task_id = checkTaskId(taskId);
+    return {
+      route: `GET ${LIP_SYNC_PATH}/${encodeURIComponent(task_id)}`,
+      isBilled: false,
+      parentTaskId: undefined,
+      request: (init) =>
+        api.GET(`${LIP_SYNC_PATH}/{task_id}`, { params: { path: { task_id } }, ...init }),
+    };
+  }
+
+  // With `return await`, the stack of a later error has the caller's line, too.
   return {
-    get,
     async create(request, options = {}) {
-      const body = toBody(request);
-      return await call(() => createTask(body), options);
+      const operation = creating(request);
+      const gateway = connection();
+      const limits = limitsOf(options);
+      const isWorthRetrying = (error: unknown) => verdictOf(error) === "again";
+      return await retry(() => attempt(operation, gateway, limits), { ...limits, isWorthRetrying });
     },
-    wait: (taskId, options = {}) => waitForTask({ connect, get }, taskId, options),
+    async get(taskId, options = {}) {
+      const operation = getting(taskId);
+      const gateway = connection();
+      const limits = limitsOf(options);
+      const isWorthRetrying = mayPass;
+      return await retry(() => attempt(operation, gateway, limits), { ...limits, isWorthRetrying });
+    },
+    async wait(taskId, options = {}) {
+      const operation = getting(taskId);
+      connection(); // fail before the first poll
+      // Each poll is one attempt, and reads the environment again.
+      const poll = ({ signal, timeoutMs: leftMs }: Limits) =>
+        attempt(operation, connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
+      return await waitForTask(poll, taskId, options);
+    },
   };
 }

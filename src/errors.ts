@@ -1,5 +1,5 @@
 // The errors of this library.
-import { textOf } from "./json.js";
+import { property, textOf } from "./json.js";
 import type { LipSyncTask } from "./task.js";
 
 /** Base class of all errors of this library. An aborted call rejects with `signal.reason` instead. */
@@ -18,6 +18,16 @@ export class LipSyncError extends Error {
     this.mayHaveCreatedTask = options.mayHaveCreatedTask ?? false;
   }
 }
+
+/**
+ * Whether a failed `create` may have started a task that is billed. Use it in place of the property,
+ * because not every error has one: it is `true` for an abort, an error of your own key function, and
+ * anything else that is not certain.
+ *
+ * `false`: no task was created, so it is safe to call `create` again.
+ */
+export const mayHaveCreatedTask = (error: unknown): boolean =>
+  property(error, "mayHaveCreatedTask") !== false;
 
 /** The API key, the base URL or another option is missing or invalid. Nothing was sent. */
 export class ConfigurationError extends LipSyncError {

@@ -20,3 +20,6 @@ export function parseJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** A copy of a JSON value, of which nothing is shared. */
+export const jsonCopy = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value)) as Value;

@@ -12,8 +12,8 @@ export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_UR
     new ConfigurationError(`The base URL ${why}. Set baseUrl or KLING_BASE_URL.`);
   if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
-  const isPlain = /^https?:\/\/[^?#@]+$/i.test(url) && URL.canParse(url);
-  if (!isPlain) throw invalid("must be an http(s) URL without @, ? or #");
+  const isPlain = /^https?:\/\/[^?#@{}]+$/i.test(url) && URL.canParse(url);
+  if (!isPlain) throw invalid("must be an http(s) URL without @, ?, #, { or }");
   // As OpenAI clients need it, or the whole URL of the endpoint.
   const extra = /\/\/.+(\/(?:v1|kling|videos|lip-sync))$/i.exec(url)?.[1];
   if (extra) throw invalid(`must not end in ${extra}`);

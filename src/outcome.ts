@@ -1,7 +1,9 @@
 // What a failure means: whether a task may exist, whether to retry, and after which pause. Statuses
 // and codes are only here; the table is in docs/errors.md ("What is retried").
-import { ApiError, ConnectionError } from "./errors.js";
-import { parseJson } from "./json.js";
+import { type ApiError, mayHaveCreatedTask } from "./errors.js";
+import { parseJson, property } from "./json.js";
+
+type Code = ApiError["code"];
 
 export const isSuccess = (status: number): boolean => status >= 200 && status <= 299;
 
@@ -9,36 +11,70 @@ export const isSuccess = (status: number): boolean => status >= 200 && status <=
 export const REDIRECTS: number[] = [0, 301, 302, 303, 307, 308];
 
 /** Whether the server certainly rejected the call and created no task. `code` is Kling's own. */
-export function isRefused(status: number, code: number | string | undefined): boolean {
-  // Kling rejects with codes from 1000 to 1999, whatever status a gateway gives them.
-  if (typeof code === "number" && code >= 1000 && code <= 1999) return true;
-  // "See Other" points to the result of a call that was processed; "Request Timeout" does not say
-  // what arrived.
-  if (status === 303 || status === 408) return false;
+export function isRefused(status: number, code: Code): boolean {
+  // Whatever status a gateway gives it.
+  if (isKlingRefusal(code)) return true;
+  // "See Other" points to the result of a call that was processed.
+  if (status === 303 || isUndecided(status)) return false;
   return status >= 300 && status <= 499;
 }
 
-/** Whether to retry the failed call: a `create` only if no task was created. */
-export function mayRepeat(error: unknown, { isBilled }: { isBilled: boolean }): boolean {
-  if (!(error instanceof ApiError)) {
-    return error instanceof ConnectionError && !error.mayHaveCreatedTask;
-  }
+/** Kling refuses with these codes; from 5000 on, it has failed. */
+const isKlingRefusal = (code: Code): boolean =>
+  typeof code === "number" && code >= 1000 && code <= 1999;
+
+/** "Request Timeout" and nginx's "Client Closed Request" do not say what arrived. */
+const isUndecided = (status: number): boolean => status === 408 || status === 499;
+
+/** By name, because an error of another copy of the library, or of another realm, counts. */
+const isApiError = (error: unknown): error is ApiError => property(error, "name") === "ApiError";
+
+/** What a failed create means for it, and for the creates after it. */
+export type Verdict = "again" | "refused" | "account" | "uncertain";
+
+/** Kling's codes for too many requests, and for more tasks at once than the account may run. */
+const TOO_MANY: Code[] = [1302, 1303];
+/** Kling's codes for a key, an account or an address that it refuses, whatever is requested. */
+const ACCOUNT: Code[] = [1000, 1001, 1002, 1003, 1004, 1100, 1101, 1102, 1103, 1304];
+
+/**
+ * The verdict on a failed create.
+ *
+ * - `again`: no task, and the moment is bad: the same request can succeed later
+ * - `refused`: no task, because of this request
+ * - `account`: no task, and every other request would be refused, too
+ * - `uncertain`: a task may exist
+ */
+export function verdictOf(error: unknown): Verdict {
+  if (mayHaveCreatedTask(error)) return "uncertain";
+  const name = property(error, "name");
+  if (name === "ConnectionError") return "again";
+  if (name === "ConfigurationError") return "account";
+  if (!isApiError(error)) return "refused";
   const { status, code } = error;
-  // A retry might create a second task.
-  if (error.mayHaveCreatedTask) return false;
-  // Kling's codes for too many requests, and for more tasks at once than the account may run.
-  const isTooMany = code === 1302 || code === 1303;
-  if (isTooMany && (status === 429 || isSuccess(status))) return true;
-  // A gateway's own limit. With another code of Kling's, the account must be fixed first.
-  if (status === 429) return typeof code !== "number";
-  // A server error. A create is not retried here, even if a code says that it was rejected.
-  // After any other 3xx and 4xx, and a success without a task, the next response would be the same.
-  return !isBilled && (status === 408 || status >= 500);
+  if (TOO_MANY.includes(code)) return "again";
+  if (ACCOUNT.includes(code)) return "account";
+  if (isKlingRefusal(code)) return "refused";
+  // A gateway's own limit, whatever number it has.
+  if (status === 429) return "again";
+  // A key without rights, or an address that is not the gateway's.
+  const isEveryRequestRefused = [401, 402, 403, 404, 405, ...REDIRECTS].includes(status);
+  return isEveryRequestRefused ? "account" : "refused";
+}
+
+/** Whether a failed get can succeed later. */
+export function mayPass(error: unknown): boolean {
+  if (property(error, "name") === "ConnectionError") return true;
+  if (!isApiError(error)) return false;
+  const { status, code } = error;
+  if (TOO_MANY.includes(code)) return true;
+  if (status === 429) return !isKlingRefusal(code);
+  return isUndecided(status) || status >= 500;
 }
 
 /** Whether a gateway does not know a task, which may be new. A 404 without JSON means a wrong path. */
 export function isUnknownTask(error: unknown): boolean {
-  if (!(error instanceof ApiError)) return false;
+  if (!isApiError(error)) return false;
   // new-api uses status 400.
   if (error.code === "task_not_exist") return true;
   return error.status === 404 && parseJson(error.body) !== undefined;
@@ -46,7 +82,7 @@ export function isUnknownTask(error: unknown): boolean {
 
 /** The pause in `Retry-After` of a failed response, given in seconds or as a date. */
 export function retryAfterMs(error: unknown): number | undefined {
-  if (!(error instanceof ApiError)) return undefined;
+  if (!isApiError(error)) return undefined;
   const value = error.headers.get("retry-after") ?? "";
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   // Date.parse accepts almost anything, so require the format of HTTP.

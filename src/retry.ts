@@ -1,8 +1,15 @@
 // The loop that retries a failed attempt.
-import { backoffMs, LONGEST_PAUSE_MS, mayRepeat, retryAfterMs } from "./outcome.js";
+import { backoffMs, LONGEST_PAUSE_MS, retryAfterMs } from "./outcome.js";
 import { delay } from "./time.js";
 
-type RetryOptions = { isBilled: boolean; maxRetries: number; signal: AbortSignal | undefined };
+interface RetryOptions {
+  isWorthRetrying: (error: unknown) => boolean;
+  maxRetries: number;
+  signal: AbortSignal | undefined;
+}
+
+/** From the third retry on, pauses are at least this long, whatever the gateway asks for. */
+const SHORTEST_PAUSE_MS = 1000;
 
 /** Retries an attempt if that is safe and can help. */
 export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
@@ -10,11 +17,12 @@ export async function retry<T>(attempt: () => Promise<T>, options: RetryOptions)
     try {
       return await attempt();
     } catch (error) {
-      if (retries >= options.maxRetries || !mayRepeat(error, options)) throw error;
+      if (retries >= options.maxRetries || !options.isWorthRetrying(error)) throw error;
       const askedMs = retryAfterMs(error);
       // A longer pause would look like a hang; the caller can decide what to do.
-      if ((askedMs ?? 0) > LONGEST_PAUSE_MS) throw error;
-      await delay(askedMs ?? backoffMs(retries), options.signal);
+      if (askedMs !== undefined && askedMs > LONGEST_PAUSE_MS) throw error;
+      const pauseMs = askedMs ?? backoffMs(retries);
+      await delay(retries < 2 ? pauseMs : Math.max(pauseMs, SHORTEST_PAUSE_MS), options.signal);
     }
   }
 }

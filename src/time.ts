@@ -3,6 +3,11 @@
 /** With a longer delay (24 days), setTimeout fires immediately. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+/** A timer that is later than this means that the event loop was blocked. */
+const LATEST_TIMER_MS = 5;
+/** How long work may go on after a timer that was late. */
+const AFTER_A_BLOCK_MS = 250;
+
 /** What can end work before it is done. */
 export type Limits = { signal: AbortSignal | undefined; timeoutMs: number };
 
@@ -33,7 +38,15 @@ export function within<T>(
       controller.abort();
     };
     const stopListening = onAbort(signal, abort);
-    const timer = setTimeout(expire, Math.min(timeoutMs, LONGEST_TIMER_MS));
+    const timerMs = Math.min(timeoutMs, LONGEST_TIMER_MS);
+    const endsAt = performance.now() + timerMs;
+    /** What arrived while the event loop was blocked is read only after the timers that are due. */
+    const expireUnlessBlocked = () => {
+      const wasBlocked = performance.now() - endsAt > LATEST_TIMER_MS;
+      if (wasBlocked) timer = setTimeout(expire, AFTER_A_BLOCK_MS);
+      else expire();
+    };
+    let timer = setTimeout(expireUnlessBlocked, timerMs);
     work(controller.signal).finally(stop).then(resolve, reject);
   });
 }

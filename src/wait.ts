@@ -1,10 +1,10 @@
 // Polling until a task is done.
 import { TaskFailedError, TaskTimeoutError } from "./errors.js";
+import { jsonCopy } from "./json.js";
 import { checkFunction, checkNumber, checkSignal } from "./options.js";
-import { isUnknownTask, mayRepeat, retryAfterMs } from "./outcome.js";
-import { checkTaskId } from "./request.js";
+import { isUnknownTask, LONGEST_PAUSE_MS, mayPass, retryAfterMs } from "./outcome.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
-import { delay, within } from "./time.js";
+import { delay, type Limits, within } from "./time.js";
 
 /** Options of `wait`; `undefined` means the default. */
 export interface WaitOptions {
@@ -14,58 +14,90 @@ export interface WaitOptions {
   intervalMs?: number | undefined;
   /** Timeout for the whole wait in milliseconds; default 1_800_000 (30 minutes). */
   timeoutMs?: number | undefined;
-  /** Called with the task after each successful poll, and awaited. If it throws, the wait ends. */
+  /**
+   * Called with a copy of the task after each successful poll, and awaited. If it throws, the wait
+   * ends.
+   */
   onUpdate?: ((task: LipSyncTask) => unknown) | undefined;
+  /**
+   * Called with the error of each failed poll that does not end the wait, and awaited. If it throws,
+   * the wait ends.
+   */
+  onError?: ((error: unknown) => unknown) | undefined;
 }
 
-type Get = (id: string, options: { signal: AbortSignal; maxRetries: 0 }) => Promise<LipSyncTask>;
+/** A last poll comes half an interval before the timeout, and at most half of this. */
+const LONGEST_LAST_INTERVAL_MS = 5000;
+/** A timer that is later than this means that the process slept. */
+const LATEST_TIMER_MS = 1000;
+/** Timeout of the poll of a process that slept past the timeout of the wait. */
+const LATE_POLL_MS = 5000;
 
 /** Polls until the task is done. Between two polls, a wait costs one timer. */
 export async function waitForTask(
-  { connect, get }: { connect: () => unknown; get: Get },
+  poll: (limits: Limits) => Promise<LipSyncTask>,
   taskId: string,
-  { signal, onUpdate, ...options }: WaitOptions,
+  options: WaitOptions,
 ): Promise<SucceededLipSyncTask> {
-  checkTaskId(taskId);
+  const { signal, onUpdate, onError } = options;
   checkSignal(signal);
   if (onUpdate !== undefined) checkFunction("onUpdate", onUpdate);
+  if (onError !== undefined) checkFunction("onError", onError);
   const intervalMs = checkNumber("intervalMs", 10_000, options.intervalMs);
   const timeoutMs = checkNumber("timeoutMs", 1_800_000, options.timeoutMs);
-  connect();
-  const endsAt = Date.now() + timeoutMs;
+  // Not Date.now(): the clock may be set while the wait runs.
+  const endsAt = performance.now() + timeoutMs;
+  const leftMs = () => Math.max(0, endsAt - performance.now());
   let last: LipSyncTask | undefined;
   let problem: unknown;
   /** Consecutive polls that did not find the task. */
   let unknown = 0;
 
-  const poll = async (signal: AbortSignal) => {
+  async function pollOnce(pollMs: number): Promise<void> {
     try {
-      last = await get(taskId, { signal, maxRetries: 0 });
+      last = await poll({ signal, timeoutMs: pollMs });
       problem = undefined;
       unknown = 0;
     } catch (error) {
       unknown = isUnknownTask(error) ? unknown + 1 : 0;
-      const mayPass = unknown > 0 ? unknown < 3 : mayRepeat(error, { isBilled: false });
-      if (!mayPass) throw error;
+      const isForgiven = unknown > 0 ? unknown < 3 : mayPass(error);
+      if (!isForgiven) throw error;
       problem = error;
-      return;
     }
-    signal.throwIfAborted();
-    await onUpdate?.(last);
-  };
-  const leftMs = () => Math.max(0, endsAt - Date.now());
+    signal?.throwIfAborted();
+  }
+
+  async function callBack(): Promise<void> {
+    if (problem !== undefined) await onError?.(problem);
+    // A copy, so that the caller cannot change what was found.
+    else await onUpdate?.(jsonCopy(last as LipSyncTask));
+  }
+
   const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
-  // A task that is done counts, even if the timeout is reached while onUpdate runs.
-  const onTimeout = () =>
-    last && isDone(last) ? Promise.resolve() : Promise.reject(timeoutError());
+
+  /** The poll of a process that slept past the timeout: one more, and the last. */
+  let isLatePoll = false;
 
   for (;;) {
-    await within({ signal, timeoutMs: leftMs() }, onTimeout, poll);
+    await pollOnce(isLatePoll ? LATE_POLL_MS : leftMs());
+    if (onUpdate || onError) {
+      // If the callback takes longer than the wait may, what was found counts.
+      await within({ signal, timeoutMs: leftMs() }, () => Promise.resolve(), callBack);
+    }
     if (last && isSucceeded(last)) return last;
     if (last && isDone(last)) throw new TaskFailedError(last);
-    const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), retryAfterMs(problem) ?? 0);
-    const isLast = pauseMs >= leftMs();
-    await delay(isLast ? leftMs() : pauseMs, signal);
-    if (isLast) throw timeoutError();
+    if (isLatePoll) throw timeoutError();
+
+    const askedMs = Math.min(retryAfterMs(problem) ?? 0, LONGEST_PAUSE_MS);
+    const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), askedMs);
+    const lastPollInMs = leftMs() - Math.min(intervalMs, LONGEST_LAST_INTERVAL_MS) / 2;
+    if (lastPollInMs > 0) {
+      await delay(Math.min(pauseMs, lastPollInMs), signal);
+      isLatePoll = leftMs() === 0;
+      continue;
+    }
+    if (leftMs() > 0) await delay(leftMs(), signal);
+    isLatePoll = performance.now() - endsAt > LATEST_TIMER_MS;
+    if (!isLatePoll) throw timeoutError();
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { readAnswer } from "../src/body.js";
+import { readBody } from "../src/body.js";
 
 const { signal } = new AbortController();
 const mebibyte = 1024 * 1024;
@@ -16,7 +16,7 @@ function stalling(...chunks: Uint8Array[]) {
   return { response: new Response(new ReadableStream({ pull, cancel })), cancel };
 }
 
-describe("readAnswer", () => {
+describe("readBody", () => {
   it("reads a whole body, with characters that are cut by a chunk", async () => {
     const body = new ReadableStream({
       start(controller) {
@@ -25,30 +25,30 @@ describe("readAnswer", () => {
         controller.close();
       },
     });
-    const answer = await readAnswer(new Response(body, { status: 201 }), signal);
+    const answer = await readBody(new Response(body, { status: 201 }), signal);
     expect(answer).toMatchObject({ status: 201, text: "对口型", isTooLarge: false });
   });
 
   it("reads no body as an empty text", async () => {
-    const answer = await readAnswer(new Response(null, { status: 204 }), signal);
+    const answer = await readBody(new Response(null, { status: 204 }), signal);
     expect(answer).toMatchObject({ text: "", isTooLarge: false });
   });
 
   it("reads up to exactly 1 MiB, and cancels a body that is larger by one byte", async () => {
     const whole = new Response(new Uint8Array(mebibyte).fill(97));
-    expect(await readAnswer(whole, signal)).toMatchObject({ isTooLarge: false });
+    expect(await readBody(whole, signal)).toMatchObject({ isTooLarge: false });
     const { response, cancel } = stalling(new Uint8Array(mebibyte), new Uint8Array(1));
-    expect(await readAnswer(response, signal)).toMatchObject({ isTooLarge: true });
+    expect(await readBody(response, signal)).toMatchObject({ isTooLarge: true });
     expect(cancel).toHaveBeenCalledOnce();
   });
 
   it("cancels the body when the signal aborts, or has", async () => {
     const controller = new AbortController();
     const [first, second] = [stalling(Uint8Array.of(97)), stalling()];
-    const reading = readAnswer(first.response, controller.signal);
+    const reading = readBody(first.response, controller.signal);
     controller.abort();
     await reading;
-    await readAnswer(second.response, controller.signal);
+    await readBody(second.response, controller.signal);
     expect(first.cancel).toHaveBeenCalledOnce();
     expect(second.cancel).toHaveBeenCalledOnce();
   });
@@ -56,7 +56,7 @@ describe("readAnswer", () => {
   it("ends also where the body cannot be cancelled", async () => {
     const { response, cancel } = stalling(new Uint8Array(mebibyte + 1));
     cancel.mockRejectedValue(new Error("no"));
-    expect(await readAnswer(response, signal)).toMatchObject({ isTooLarge: true });
+    expect(await readBody(response, signal)).toMatchObject({ isTooLarge: true });
   });
 
   it("rejects what is not a Response", async () => {
@@ -69,7 +69,7 @@ describe("readAnswer", () => {
       { status: 200, headers: { "retry-after": "1" }, body: null },
       { status: 500, headers: { entries: () => [] }, body: null },
     ]) {
-      const reading = readAnswer(value as unknown as Response, signal);
+      const reading = readBody(value as unknown as Response, signal);
       await expect(reading).rejects.toThrow("Response");
     }
   });

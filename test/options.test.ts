@@ -22,7 +22,6 @@ describe("the base URL", () => {
     ["https://gateway.example/proxy/", "https://gateway.example/proxy"],
     ["http://kling", "http://kling"],
     ["https://gateway.example/v1beta", "https://gateway.example/v1beta"],
-    ["https://gateway.example/{task_id}", "https://gateway.example/%7Btask_id%7D"],
   ])("%j leads to %s", async (given, before) => {
     const { client, sent } = setUp([], { baseUrl: given });
     await client.get("t");
@@ -41,8 +40,9 @@ describe("the base URL", () => {
     ["must not end in /kling.", [`${gateway}/kling/`]],
     ["must not end in /videos.", [`${gateway}/kling/v1/videos`]],
     ["must not end in /lip-sync.", [gateway + endpoint]],
-    ["must be an http(s) URL without @, ? or #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
-    ["must be an http(s) URL without @, ? or #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
+    ["must be an http(s) URL without @, ?, #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
+    ["must be an http(s) URL without @, ?, #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
+    ["must be an http(s) URL without @, ?, #, { or }", [`${gateway}/{task_id}`, "{{BASE_URL}}"]],
   ])("that %s is refused at construction, without its text: %j", (why, urls) => {
     for (const url of urls) {
       const construct = () => createLipSyncClient({ apiKey, baseUrl: url as string });

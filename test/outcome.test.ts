@@ -1,6 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiError, ConnectionError, LipSyncError } from "../src/index.js";
-import { mayRepeat, retryAfterMs } from "../src/outcome.js";
+import {
+  ApiError,
+  ConfigurationError,
+  ConnectionError,
+  InvalidRequestError,
+  LipSyncError,
+} from "../src/index.js";
+import { mayPass, retryAfterMs, verdictOf } from "../src/outcome.js";
 import { answer, calls, errorOf, failing, setUp } from "./fixtures/client.js";
 import type { Method, Step } from "./fixtures/client.js";
 import * as table from "./fixtures/decisions.js";
@@ -85,10 +91,43 @@ function apiError(status: number, headers: HeadersInit = {}): ApiError {
   return new ApiError("", { ...details, status, headers: new Headers(headers) });
 }
 
-it("mayRepeat says no to a status of no class, to an error of another kind and to no error", () => {
+describe("verdictOf", () => {
+  const coded = (status: number, code?: number | string) =>
+    Object.assign(apiError(status), { code, mayHaveCreatedTask: false });
+
+  it.each([
+    ["again", new ConnectionError("")],
+    ...[1302, 1303].flatMap((code) => [400, 429, 503].map((at) => ["again", coded(at, code)])),
+    ...[undefined, "busy", 429, 0, 5000].map((code) => ["again", coded(429, code)]),
+    ...[1000, 1001, 1002, 1003, 1004].map((code) => ["account", coded(401, code)]),
+    ...[1100, 1101, 1102, 1103, 1304].map((code) => ["account", coded(429, code)]),
+    ...[401, 402, 403, 404, 405, 301, 302, 307, 308].map((status) => ["account", coded(status)]),
+    ["account", new ConfigurationError("")],
+    ...[1200, 1201, 1202, 1203, 1300, 1301].map((code) => ["refused", coded(404, code)]),
+    ...[400, 409, 413, 422].map((status) => ["refused", coded(status)]),
+    ["refused", new InvalidRequestError("", "input")],
+    ["refused", { name: "OtherError", mayHaveCreatedTask: false }],
+    ["uncertain", Object.assign(coded(500), { mayHaveCreatedTask: true })],
+    ["uncertain", new ConnectionError("", { mayHaveCreatedTask: true })],
+    ...[undefined, null, "no", new Error(""), {}].map((error) => ["uncertain", error]),
+  ] as [string, unknown][])("is %s for %o", (verdict, error) => {
+    expect(verdictOf(error)).toBe(verdict);
+  });
+
+  it("reads an error of another copy of the library", () => {
+    class ApiError extends Error {
+      override name = "ApiError";
+      mayHaveCreatedTask = false;
+      status = 429;
+      code = 1102;
+    }
+    expect(verdictOf(new ApiError("no resource pack"))).toBe("account");
+  });
+});
+
+it("mayPass says no to a status of no class, to an error of another kind and to no error", () => {
   for (const error of [apiError(199), new LipSyncError(""), new Error(""), undefined]) {
-    expect(mayRepeat(error, { isBilled: false })).toBe(false);
-    expect(mayRepeat(error, { isBilled: true })).toBe(false);
+    expect(mayPass(error)).toBe(false);
   }
 });
 

@@ -63,7 +63,7 @@ describe("polling", () => {
     expect(vi.getTimerCount()).toBe(1);
     await vi.advanceTimersByTimeAsync(1);
     await expect(ended).rejects.toBeInstanceOf(TaskTimeoutError);
-    expect(polledAt()).toEqual([0, 63_000]);
+    expect(polledAt()).toEqual([0, 63_000, 87_500]);
   });
 
   const videos = [[], {}, [null], [{}], [{ url: "" }], [{ url: "a" }, { url: 5 }]];
@@ -186,7 +186,7 @@ describe("a task that the gateway does not know", () => {
   });
 
   it("is the cause where the limit comes first, and ends a get at once", async () => {
-    const { ended, client } = waitFor([unknown(), unknown()], { timeoutMs: 5000 });
+    const { ended, client } = waitFor(times(3, unknown), { timeoutMs: 5000 });
     await vi.advanceTimersByTimeAsync(5000);
     expect(await errorOf(ended, TaskTimeoutError)).toMatchObject({ cause: { status: 404 } });
     expect(await errorOf(client.get("t"), ApiError)).toMatchObject({ status: 404 });
@@ -217,12 +217,13 @@ describe("failures that may pass", () => {
     expect(polledAt()).toEqual(steps.map((_, index) => index * 10_500));
   });
 
-  it("may ask for a longer pause, not for a shorter one", async () => {
-    const later = [busy({ "retry-after": "120" }), busy({ "retry-after": "1" }), done()];
-    const { ended, polledAt } = waitFor(later);
-    await vi.advanceTimersByTimeAsync(130_500);
+  it("may ask for a longer pause, up to a minute, and not for a shorter one", async () => {
+    const asked = ["30", "1", "3600", "Sun, 22 Nov 2099 12:00:05 GMT"];
+    const steps = asked.map((seconds) => busy({ "retry-after": seconds }));
+    const { ended, polledAt } = waitFor([...steps, done()]);
+    await vi.advanceTimersByTimeAsync(160_500);
     await ended;
-    expect(polledAt()).toEqual([0, 120_000, 130_500]);
+    expect(polledAt()).toEqual([0, 30_000, 40_500, 100_500, 160_500]);
   });
 });
 
@@ -245,12 +246,13 @@ describe("the limit", () => {
   });
 
   it("carries the error of the last poll, and no task where no poll succeeded", async () => {
-    const { ended, polledAt } = waitFor([busy({ "retry-after": "259200" })], { timeoutMs: 5000 });
+    const steps = times(2, () => busy({ "retry-after": "259200" }));
+    const { ended, polledAt } = waitFor(steps, { timeoutMs: 5000 });
     await vi.advanceTimersByTimeAsync(5000);
     const error = await errorOf(ended, TaskTimeoutError);
     expect(error).toMatchObject({ taskId: "t", task: undefined, cause: { status: 429 } });
     expect(error.message).toBe("Task t was not done after 5000 ms (unknown).");
-    expect(polledAt()).toEqual([0]);
+    expect(polledAt()).toEqual([0, 2500]);
   });
 
   it("bounds a poll that hangs", async () => {

@@ -1,35 +1,45 @@
 // Turns a complete response into a task or an ApiError. The key is removed from everything that is
 // kept: first redacted, then cut to length.
-import type { Answer } from "./body.js";
+import type { ReadResponse } from "./body.js";
 import { ApiError } from "./errors.js";
 import { parseJson, property, textOf } from "./json.js";
-import type { WrittenRequest } from "./operations.js";
 import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
 import { asTask, type LipSyncTask } from "./task.js";
 
 /** How much is kept of a body that is too large. */
 const KEPT_CHARACTERS = 60 * 1024;
-/** Longer than any key. */
-const LONGEST_KEY = 4096;
+/** Longer than any key, escaped. */
+const LONGEST_KEY = 64 * 1024;
 /** The longest text of a gateway in a message. */
 const LONGEST_REASON = 300;
 
 const IS_BASE_URL_RIGHT = "is baseUrl the gateway's origin?";
 
+/** What an error has to know of a call. */
+export interface Call {
+  /** Method and path, for messages. */
+  route: string;
+  /** Whether the call creates a task. */
+  isBilled: boolean;
+  /** The id of another task that the request names. */
+  parentTaskId: string | undefined;
+}
+
 /** The task in the response; throws an ApiError if there is none. */
-export function toTask(request: WrittenRequest, answer: Answer, redact: Redact): LipSyncTask {
-  const task = taskIn(answer);
-  if (task && redact(answer.text) === answer.text) return task;
-  const clean = redactAnswer(answer, redact);
-  if (!task) throw apiError(request, clean, redact);
+export function toTask(call: Call, response: ReadResponse, redact: Redact): LipSyncTask {
+  const task = taskIn(response);
+  const text = redact(response.text);
+  const echoesKey = text !== response.text;
+  if (task && !echoesKey) return task;
+  if (!task) throw apiError(call, { ...response, text }, redact);
   // The id and the status must not change, or it would be another task.
   const { task_id, task_status } = task;
-  return { ...task, ...taskIn(clean), task_id, task_status };
+  return { ...task, ...taskIn({ ...response, text }), task_id, task_status };
 }
 
 /** The task in Kling's envelope, or in new-api's, which contains Kling's response. */
-function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
+function taskIn({ status, text, isTooLarge }: ReadResponse): LipSyncTask | undefined {
   if (!isSuccess(status) || isTooLarge) return undefined;
   const json = parseJson(text);
   const data = property(json, "data");
@@ -41,49 +51,44 @@ function taskIn({ status, text, isTooLarge }: Answer): LipSyncTask | undefined {
   return task && { ...task, task_id: textOf(property(data, "task_id")) ?? task.task_id };
 }
 
-/** The response without the key; errors are created only from this. */
-function redactAnswer(answer: Answer, redact: Redact): Answer {
-  const headers = [...answer.headers].map((header) => header.map(redact) as [string, string]);
-  const all = redact(answer.text);
+/** The error for a response whose text is without the key. */
+function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError {
+  const { status, isTooLarge, text } = response;
+  const headers = new Headers(
+    [...response.headers].map(([name, value]): [string, string] => [redact(name), redact(value)]),
+  );
   // The read limit may have cut a key in two at the end.
-  const text = answer.isTooLarge ? all.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : all;
-  return { ...answer, headers: new Headers(headers), text };
-}
-
-function apiError(request: WrittenRequest, answer: Answer, redact: Redact): ApiError {
-  const { status, headers, text: body } = answer;
-  const isPost = request.method === "POST";
+  const body = isTooLarge ? text.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : text;
   const json = parseJson(body);
   const code = codeOf(json) ?? codeOf(property(json, "error"));
   const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
-  const taskId = taskIdIn(json, request.body);
+  const taskId = taskIdIn(json, call.parentTaskId);
 
-  let message = `${request.method} ${request.path} returned ${status}`;
+  let message = `${call.route} returned ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId) message += `, request id ${oneLine(requestId)}`;
-  message += `: ${oneLine(reasonOf(answer, json)) || "the response is empty."}`;
-  if (isPost && taskId)
+  message += `: ${oneLine(reasonOf({ ...response, headers, text: body }, json)) || "the response is empty."}`;
+  if (call.isBilled && taskId)
     message += `; the response mentions task ${oneLine(taskId)}: call get before you call create again.`;
 
   // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
   const isCertain = !taskId && isRefused(status, codeOf(json));
-  const mayHaveCreatedTask = isPost && !isCertain;
+  const mayHaveCreatedTask = call.isBilled && !isCertain;
   const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
   return new ApiError(redact(message), details);
 }
 
 /** The id of a task in a response: at the top, in `data` or in a list; not the id that was sent. */
-function taskIdIn(json: unknown, sent = ""): string | undefined {
-  const parent = property(property(parseJson(sent), "input"), "task_id");
+function taskIdIn(json: unknown, parentTaskId: string | undefined): string | undefined {
   const places = [json, property(json, "data")].flat();
   const ids = places.map((place) => property(place, "task_id"));
   // A larger number has lost digits.
   const texts = ids.map((id) => textOf(Number.isSafeInteger(id) ? String(id) : id));
-  return texts.find((id) => id !== undefined && id !== parent);
+  return texts.find((id) => id !== undefined && id !== parentTaskId);
 }
 
 /** Why the response is not a task: what is wrong with it, or else the gateway's own text. */
-function reasonOf({ status, headers, text, isTooLarge }: Answer, json: unknown): string {
+function reasonOf({ status, headers, text, isTooLarge }: ReadResponse, json: unknown): string {
   if (REDIRECTS.includes(status)) {
     return `redirect to ${headers.get("location") ?? "?"}; ${IS_BASE_URL_RIGHT}`;
   }
