@@ -144,6 +144,10 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     };
   }
 
+  /** A poll is one attempt. It reads the environment again. */
+  const poll = (taskId: string, { signal, timeoutMs: leftMs }: Limits) =>
+    attempt(getting(taskId), connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
+
   // With `return await`, the stack of a later error has the caller's line, too.
   return {
     async create(request, options = {}) {
@@ -160,13 +164,6 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
       const isWorthRetrying = mayPass;
       return await retry(() => attempt(operation, gateway, limits), { ...limits, isWorthRetrying });
     },
-    async wait(taskId, options = {}) {
-      const operation = getting(taskId);
-      connection(); // fail before the first poll
-      // Each poll is one attempt, and reads the environment again.
-      const poll = ({ signal, timeoutMs: leftMs }: Limits) =>
-        attempt(operation, connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
-      return await waitForTask(poll, taskId, options);
-    },
+    wait: (taskId, options = {}) => waitForTask({ connection, poll }, taskId, options),
   };
 }

@@ -7,11 +7,10 @@ export type Redact = (text: string) => string;
 /** A shorter key could match an ordinary word. */
 const SHORTEST_KEY = 6;
 
-/**
- * One character: as a code of JSON, percent-encoded, or as it is; with the backslashes before it, of
- * which JSON in JSON has any number.
- */
-const CHARACTER = /\\+u00([\da-f]{2})|\\*%(?:25)*([\da-f]{2})|\\*([^])/gi;
+/** A character, with the backslashes before it, of which JSON in JSON has any number. */
+const IN_JSON = /\\+u00([\da-f]{2})|\\*([^])/gi;
+/** The same, percent-encoded or not. */
+const IN_URL = /\\*%([\da-f]{2})|\\*([^])/gi;
 
 /**
  * Creates the redactor of a key. Its time grows only with the length of the key and of the text,
@@ -19,41 +18,41 @@ const CHARACTER = /\\+u00([\da-f]{2})|\\*%(?:25)*([\da-f]{2})|\\*([^])/gi;
  */
 export function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
-  const pattern = readCharacters(key).characters;
+  // A backslash may be an escape of the next character, so none is compared.
+  const pattern = [...key.toLowerCase().replaceAll("\\", "")];
   const fallbacks = fallbacksOf(pattern);
-  return (text) => {
-    const { characters, ends } = readCharacters(text);
+
+  /** Replaces the key as Knuth, Morris and Pratt search: goes back in the key, never in the text. */
+  function replaceKey(text: string, spelling: RegExp): string {
     let redacted = "";
     let keptFrom = 0;
     let matched = 0;
-    // Knuth, Morris and Pratt: goes back in the key, never in the text.
-    characters.forEach((character, index) => {
-      while (matched > 0 && pattern[matched] !== character) matched = fallbacks[matched - 1] ?? 0;
-      if (pattern[matched] === character) matched += 1;
-      if (matched < pattern.length) return;
-      redacted += `${text.slice(keptFrom, ends[index - matched] ?? 0)}***`;
-      keptFrom = ends[index] ?? 0;
+    let end = 0;
+    /** Where the latest characters end, as many as a match needs. */
+    const ends = new Int32Array(pattern.length + 1);
+    let count = 0;
+    for (const [token, code, plain = ""] of text.matchAll(spelling)) {
+      const character = code === undefined ? plain : String.fromCharCode(parseInt(code, 16));
+      end += token.length;
+      if (character === "\\") continue;
+      count += 1;
+      ends[count % ends.length] = end;
+      const compared = character.toLowerCase();
+      while (matched > 0 && pattern[matched] !== compared) matched = fallbacks[matched - 1] ?? 0;
+      if (pattern[matched] === compared) matched += 1;
+      if (matched < pattern.length) continue;
+      const start = ends[(count - matched) % ends.length] ?? 0;
+      redacted += `${text.slice(keptFrom, start)}***`;
+      keptFrom = end;
       matched = 0;
-    });
+    }
     return redacted + text.slice(keptFrom);
-  };
-}
-
-/** The characters of a text without their escapes and in lower case, and where each of them ends. */
-function readCharacters(text: string): { characters: string[]; ends: number[] } {
-  const characters: string[] = [];
-  const ends: number[] = [];
-  let end = 0;
-  for (const [token, fromJson, fromUrl, plain = ""] of text.matchAll(CHARACTER)) {
-    const code = fromJson ?? fromUrl;
-    const character = code === undefined ? plain : String.fromCharCode(parseInt(code, 16));
-    end += token.length;
-    // A backslash may be an escape of the next character, so none is compared.
-    if (character === "\\") continue;
-    characters.push(character.toLowerCase());
-    ends.push(end);
   }
-  return { characters, ends };
+
+  return (text) => {
+    const inJson = replaceKey(text, IN_JSON);
+    return inJson.includes("%") ? replaceKey(inJson, IN_URL) : inJson;
+  };
 }
 
 /** For each number of matched characters, how many still match if the next one does not. */

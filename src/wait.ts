@@ -3,6 +3,7 @@ import { TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { jsonCopy } from "./json.js";
 import { checkFunction, checkNumber, checkSignal } from "./options.js";
 import { isUnknownTask, LONGEST_PAUSE_MS, mayPass, retryAfterMs } from "./outcome.js";
+import { checkTaskId } from "./request.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 import { delay, type Limits, within } from "./time.js";
 
@@ -26,6 +27,8 @@ export interface WaitOptions {
   onError?: ((error: unknown) => unknown) | undefined;
 }
 
+type Poll = (taskId: string, limits: Limits) => Promise<LipSyncTask>;
+
 /** A last poll comes half an interval before the timeout, and at most half of this. */
 const LONGEST_LAST_INTERVAL_MS = 5000;
 /** A timer that is later than this means that the process slept. */
@@ -35,16 +38,18 @@ const LATE_POLL_MS = 5000;
 
 /** Polls until the task is done. Between two polls, a wait costs one timer. */
 export async function waitForTask(
-  poll: (limits: Limits) => Promise<LipSyncTask>,
-  taskId: string,
+  { connection, poll }: { connection: () => unknown; poll: Poll },
+  givenId: string,
   options: WaitOptions,
 ): Promise<SucceededLipSyncTask> {
+  const taskId = checkTaskId(givenId);
   const { signal, onUpdate, onError } = options;
   checkSignal(signal);
   if (onUpdate !== undefined) checkFunction("onUpdate", onUpdate);
   if (onError !== undefined) checkFunction("onError", onError);
   const intervalMs = checkNumber("intervalMs", 10_000, options.intervalMs);
   const timeoutMs = checkNumber("timeoutMs", 1_800_000, options.timeoutMs);
+  connection(); // fail before the first poll
   // Not Date.now(): the clock may be set while the wait runs.
   const endsAt = performance.now() + timeoutMs;
   const leftMs = () => Math.max(0, endsAt - performance.now());
@@ -55,7 +60,7 @@ export async function waitForTask(
 
   async function pollOnce(pollMs: number): Promise<void> {
     try {
-      last = await poll({ signal, timeoutMs: pollMs });
+      last = await poll(taskId, { signal, timeoutMs: pollMs });
       problem = undefined;
       unknown = 0;
     } catch (error) {

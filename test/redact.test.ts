@@ -57,7 +57,7 @@ describe("a redactor", () => {
   ])("replaces a key %s in each spelling", (_, key) => {
     const spellings = [key, JSON.stringify(key), JSON.stringify([JSON.stringify(key)])];
     for (const text of [...spellings, encodeURIComponent(key), `abab${key}`]) {
-      expect(redactorOf(key)(text)).toMatch(/^["[\\]*(?:abab)?\*\*\*(?:["\]\\]|%5C)*$/);
+      expect(redactorOf(key)(text)).toMatch(/^(?:["[\\]|%5C)*(?:abab)?\*\*\*(?:["\]\\]|%5C)*$/);
     }
   });
 });
