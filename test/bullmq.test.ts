@@ -10,6 +10,7 @@ import {
 import {
   ConfigurationError,
   createLipSyncClient,
+  type LipSyncClient,
   type LipSyncClientOptions,
   type LipSyncRequest,
   type SucceededLipSyncTask,
@@ -149,7 +150,7 @@ describe("a job", () => {
 
   it("is not created before its lock is proved the second time", async () => {
     const client = createLipSyncClient(createFakeGateway());
-    const create = vi.fn(client.create);
+    const create = vi.fn<LipSyncClient["create"]>((given) => client.create(given));
     const run = lipSyncProcessor({ ...client, create });
     const { job } = fakeJob();
     let prove: (answer: number) => void = () => undefined;

@@ -103,32 +103,26 @@ describe("in Jest, whose errors are of another realm", () => {
   }
 
   it("runs as an ES module", async () => {
-    const folder = path.join(consumer, "modules");
-    await copyTest(folder, '{ "type": "module" }');
     const env = { NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
-    await expectInJest(folder, ["--config", "{}"], env);
+    await expectInJest(consumer, [], env);
   });
 
   it("runs as CommonJS with the configuration of docs/testing.md", async () => {
     const page = below("## Jest in CommonJS", "docs/testing.md");
     const [, config = ""] = /^```js\n(.*?)^```$/ms.exec(page) ?? [];
-    const folder = path.join(consumer, "commonjs");
-    await copyTest(folder, "{}");
-    await writeFile(path.join(folder, "jest.config.js"), config);
     const name = "@babel/plugin-transform-modules-commonjs";
-    await mkdir(path.join(folder, "node_modules", "@babel"), { recursive: true });
     const plugin = await install(name, COMMONJS_PLUGIN);
-    await symlink(plugin, path.join(folder, "node_modules", name), "junction");
-    await expectInJest(folder, ["--config", path.join(folder, "jest.config.js")]);
-  });
-
-  async function copyTest(folder: string, manifest: string): Promise<void> {
+    await mkdir(path.join(consumer, "node_modules", "@babel"));
+    await symlink(plugin, path.join(consumer, "node_modules", name), "junction");
+    const folder = path.join(consumer, "commonjs");
     await mkdir(folder);
-    await writeFile(path.join(folder, "package.json"), manifest);
+    await writeFile(path.join(folder, "package.json"), "{}");
+    await writeFile(path.join(folder, "jest.config.js"), config);
     for (const file of ["scenario.js", "scenario.test.js"]) {
       await cp(path.join(consumer, file), path.join(folder, file));
     }
-  }
+    await expectInJest(folder, ["--config", path.join(folder, "jest.config.js")]);
+  });
 });
 
 it("runs in workerd, which does not say that a connection was refused", async () => {
