@@ -10,6 +10,7 @@ import {
 import {
   ConfigurationError,
   createLipSyncClient,
+  type LipSyncClient,
   type LipSyncClientOptions,
   type LipSyncRequest,
   type SucceededLipSyncTask,
@@ -136,15 +137,35 @@ describe("a job", () => {
   });
 
   it.each([
-    [0, 1],
-    [1, 1],
-  ])("whose lock is lost at proof %i creates nothing", async (proof, lost) => {
+    ["before the claim", [0], claimed.slice(0, 1)],
+    ["between the claim and the create", [1, 0], claimed],
+  ])("whose lock is lost %s creates nothing", async (_, answers, done) => {
     const { process, posts } = setUp();
     const { job, did, locks } = fakeJob();
-    locks.push(...Array.from({ length: proof }, () => 1), 1 - lost);
+    locks.push(...answers);
     expect(String(await process(job))).toBe("Error: The lock of job 7 was lost to another worker.");
     expect(posts()).toBe(0);
-    expect(did).toEqual(claimed.slice(0, 1 + 2 * proof));
+    expect(did).toEqual(done);
+  });
+
+  it("is not created before its lock is proved the second time", async () => {
+    const client = createLipSyncClient(createFakeGateway());
+    const create = vi.fn<LipSyncClient["create"]>((given) => client.create(given));
+    const run = lipSyncProcessor({ ...client, create });
+    const { job } = fakeJob();
+    let prove: (answer: number) => void = () => undefined;
+    const secondProof = new Promise<number>((resolve) => {
+      prove = resolve;
+    });
+    job.extendLock.mockResolvedValueOnce(1).mockReturnValueOnce(secondProof);
+    const processed = run(job, "token");
+    await vi.waitFor(() => {
+      expect(job.extendLock).toHaveBeenCalledTimes(2);
+    });
+    expect(create).not.toHaveBeenCalled();
+    prove(1);
+    await expect(processed).rejects.toMatchObject(delayed);
+    expect(create).toHaveBeenCalledOnce();
   });
 
   it("without a token asks with none", async () => {
