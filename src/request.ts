@@ -1,8 +1,8 @@
 // The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkText } from "./field.js";
+import { checkBase64, checkText, checkUrl, toJson, withoutBlanks } from "./fields.js";
 import { isRecord, property } from "./json.js";
-import { settleVideoSource, type VideoSource } from "./video-source.js";
+import { requireOneVideo, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
 
 type TextField = "text" | "voice_id" | "voice_language";
@@ -41,15 +41,18 @@ export interface AudioFileToVideo extends AnyMode, Needed<"audio_file"> {
 /** Mode `audio2video`: lip-sync to an audio file (mp3, wav, m4a or aac, at most 5 MB). */
 export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
-// The compiler prints this text in its error.
+// The compiler prints these texts in its errors.
 type Misplaced = {
-  [Field in "mode" | "video_id" | "video_url"]?: "put this field into input" | undefined;
+  [Field in keyof RequestInput]?: "put this field into input" | undefined;
 };
+interface CallbackOutside {
+  callback_url?: "put this field beside input" | undefined;
+}
 
 /** The request body of `create`: one video, one mode and the fields of that mode. */
 export interface LipSyncRequest extends Misplaced {
   /** The video, and the text or audio for it. */
-  input: VideoSource & (TextToVideo | AudioToVideo);
+  input: VideoSource & CallbackOutside & (TextToVideo | AudioToVideo);
   /**
    * Your http(s) URL, to which Kling posts the task on each status change, possibly more than once.
    * Parse the body with `parseTaskCallback`, then call `get`.
@@ -57,51 +60,121 @@ export interface LipSyncRequest extends Misplaced {
   callback_url?: string | undefined;
 }
 
+const NO_REQUEST =
+  'The request is missing: pass { input: { video_url, mode: "text2video", text, voice_id, voice_language } }.';
 const NO_INPUT = "input is missing: pass { input: { … } }.";
 
+type Check = (value: unknown, field: string) => void;
+
+/** Every field of `input` in the document. */
+const INPUT_CHECKS: Record<keyof RequestInput, Check> = {
+  mode: checkText,
+  task_id: checkText,
+  video_id: checkText,
+  video_url: checkUrl,
+  text: checkText,
+  voice_id: checkText,
+  voice_language: checkText,
+  voice_speed: () => undefined,
+  audio_type: checkText,
+  audio_file: checkBase64,
+  audio_url: checkUrl,
+};
+const INPUT_FIELDS = Object.keys(INPUT_CHECKS);
+const OUTER_FIELDS = ["input", "callback_url"];
+
 /**
- * Checks a request and returns the body to send: a JSON copy without a blank video field. What only
- * the server can check, such as an unknown mode or field, is passed on.
+ * Checks a request from outside, such as a form or a row of a file, as `create` does, and returns the
+ * JSON that `create` sends for it: a copy without blank optional fields. Nothing is sent.
+ *
+ * Lengths, unknown modes and languages, and the media are checked by the gateway.
+ *
+ * @throws InvalidRequestError - not exactly one video, or a field is missing, invalid or misplaced
  */
+export const parseLipSyncRequest = (value: unknown): LipSyncRequest =>
+  toBody(value) as LipSyncRequest;
+
+/** Checks a request and returns the body to send. */
 export function toBody(request: unknown): RequestBody {
+  if (!isRecord(request)) throw new InvalidRequestError(NO_REQUEST, "input");
   const body = toJson(request);
-  const input = property(body, "input");
-  if (!isRecord(body) || !isRecord(input)) throw new InvalidRequestError(NO_INPUT, "input");
-  settleVideoSource(input);
-  const given = ["video_url", "audio_url", "audio_file"].filter(
-    (field) => input[field] !== undefined,
-  );
-  for (const field of ["mode", ...requiredFields(input), ...given])
-    checkText(input[field], `input.${field}`);
-  if ("callback_url" in body) checkText(body["callback_url"], "callback_url");
-  return body as RequestBody;
+  const given = property(body, "input");
+  if (!isRecord(body) || !isRecord(given)) throw new InvalidRequestError(NO_INPUT, "input");
+  checkOuterNames(body);
+  checkInputNames(given);
+
+  const input = withoutBlanks(requireOneVideo(given), INPUT_FIELDS);
+  for (const field of requiredFields(input)) {
+    const name = `input.${field}`;
+    if (!(field in input)) throw new InvalidRequestError(`${name} is missing.`, name);
+  }
+  for (const [field, check] of Object.entries(INPUT_CHECKS)) {
+    if (field in input) check(input[field], `input.${field}`);
+  }
+  const outer = withoutBlanks(body, ["callback_url"]);
+  if ("callback_url" in outer) checkUrl(outer["callback_url"], "callback_url");
+  return { ...outer, input } as RequestBody;
 }
 
-/** A JSON copy: exactly what is sent. */
-function toJson(request: unknown): unknown {
-  try {
-    return JSON.parse(JSON.stringify(request));
-  } catch (error) {
-    const why = String(property(error, "message"));
-    throw new InvalidRequestError(`The request is not JSON: ${why}`, "input");
+/** Throws for a field that belongs in `input`, and for `callbackUrl`. */
+function checkOuterNames(body: Record<string, unknown>): void {
+  for (const name of Object.keys(body)) {
+    const outer = twinOf(name, OUTER_FIELDS);
+    const inner = twinOf(name, INPUT_FIELDS);
+    if (outer && outer !== name)
+      throw new InvalidRequestError(`${name} is misspelled: write ${outer}.`, name);
+    if (inner)
+      throw new InvalidRequestError(
+        `${name} is in the wrong place: pass { input: { ${inner}: … } }.`,
+        name,
+      );
   }
 }
 
+/** Throws for a field that belongs beside `input`, and for one such as `voiceSpeed`. */
+function checkInputNames(input: Record<string, unknown>): void {
+  for (const name of Object.keys(input)) {
+    const field = `input.${name}`;
+    const outer = twinOf(name, ["callback_url"]);
+    const inner = twinOf(name, INPUT_FIELDS);
+    if (inner && inner !== name)
+      throw new InvalidRequestError(`${field} is misspelled: write input.${inner}.`, field);
+    if (outer)
+      throw new InvalidRequestError(
+        `${field} is in the wrong place: pass { input: { … }, ${outer}: … }.`,
+        field,
+      );
+  }
+}
+
+/** The field that a name stands for, without regard to case and `_`. */
+const twinOf = (name: string, fields: string[]): string | undefined =>
+  fields.find((field) => plain(field) === plain(name));
+
+const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, "");
+
 /** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
-  if (mode === "text2video") return ["text", "voice_id", "voice_language"];
-  if (mode !== "audio2video") return [];
-  return audioType === "url" || audioType === "file" ? [`audio_${audioType}`] : ["audio_type"];
+  if (mode === "text2video") return ["mode", "text", "voice_id", "voice_language"];
+  if (mode !== "audio2video") return ["mode"];
+  if (audioType === "url") return ["audio_url"];
+  return audioType === "file" ? ["audio_file"] : ["audio_type"];
 }
 
-/** Checks that a task id can be part of a path. */
+/** Checks that a task id can be part of a path, and returns it without surrounding white space. */
 export function checkTaskId(taskId: unknown): string {
-  if (typeof taskId !== "string") throw badTaskId("is not a string; pass task.task_id");
-  // "." and ".." would change the path, an empty id requests the list of tasks, and a lone surrogate
-  // cannot be encoded.
-  const isUnfit = /^\s*\.{0,2}\s*$|\p{Surrogate}/u.test(taskId);
-  if (isUnfit) throw badTaskId("is blank or invalid in a URL");
-  return taskId;
+  const invalid = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");
+  if (taskId === undefined)
+    throw invalid("is undefined: await create first, then pass task.task_id");
+  if (typeof property(taskId, "then") === "function")
+    throw invalid("is a promise: await it first, then pass task.task_id");
+  if (typeof taskId !== "string") throw invalid("is not a string: pass task.task_id");
+  const id = taskId.trim();
+  // What `${undefined}` and `${promise}` give.
+  if (/^(?:undefined|null|\[object \w+\])$/.test(id)) throw invalid(`is ${id}: pass task.task_id`);
+  // "." and ".." would change the path, an empty id requests the list of tasks, a lone surrogate
+  // cannot be encoded, and control characters are invisible.
+  const isUnfit = /^\.{0,2}$|[\p{Surrogate}\p{Control}\p{Format}]/u.test(id);
+  if (isUnfit) throw invalid("is blank or invalid in a URL");
+  return id;
 }
-
-const badTaskId = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");
