@@ -1,6 +1,6 @@
 // The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkBase64, checkText, checkUrl, toJson, withoutBlanks } from "./fields.js";
+import { checkBase64, checkText, checkUrl, invalidField, toJson, withoutBlanks } from "./fields.js";
 import { isRecord, property } from "./json.js";
 import { requireOneVideo, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
@@ -60,9 +60,7 @@ export interface LipSyncRequest extends Misplaced {
   callback_url?: string | undefined;
 }
 
-const NO_REQUEST =
-  'The request is missing: pass { input: { video_url, mode: "text2video", text, voice_id, voice_language } }.';
-const NO_INPUT = "input is missing: pass { input: { … } }.";
+const NO_INPUT = "input is missing: pass { input: { video_url, mode, … } }.";
 
 type Check = (value: unknown, field: string) => void;
 
@@ -80,8 +78,11 @@ const INPUT_CHECKS: Record<keyof RequestInput, Check> = {
   audio_file: checkBase64,
   audio_url: checkUrl,
 };
-const INPUT_FIELDS = Object.keys(INPUT_CHECKS);
-const OUTER_FIELDS = ["input", "callback_url"];
+const PLACES = [
+  "input",
+  "callback_url",
+  ...Object.keys(INPUT_CHECKS).map((name) => `input.${name}`),
+];
 
 /**
  * Checks a request from outside, such as a form or a row of a file, as `create` does, and returns the
@@ -95,63 +96,36 @@ export const parseLipSyncRequest = (value: unknown): LipSyncRequest =>
   toBody(value) as LipSyncRequest;
 
 /** Checks a request and returns the body to send. */
-export function toBody(request: unknown): RequestBody {
-  if (!isRecord(request)) throw new InvalidRequestError(NO_REQUEST, "input");
+export function toBody(request: unknown = null): RequestBody {
   const body = toJson(request);
   const given = property(body, "input");
   if (!isRecord(body) || !isRecord(given)) throw new InvalidRequestError(NO_INPUT, "input");
-  checkOuterNames(body);
-  checkInputNames(given);
+  checkNames(body, "");
+  checkNames(given, "input.");
 
-  const input = withoutBlanks(requireOneVideo(given), INPUT_FIELDS);
-  for (const field of requiredFields(input)) {
-    const name = `input.${field}`;
-    if (!(field in input)) throw new InvalidRequestError(`${name} is missing.`, name);
-  }
+  const input = withoutBlanks(requireOneVideo(given), Object.keys(INPUT_CHECKS));
+  const required = requiredFields(input);
   for (const [field, check] of Object.entries(INPUT_CHECKS)) {
     if (field in input) check(input[field], `input.${field}`);
+    else if (required.includes(field)) throw invalidField(`input.${field}`, "is missing");
   }
   const outer = withoutBlanks(body, ["callback_url"]);
   if ("callback_url" in outer) checkUrl(outer["callback_url"], "callback_url");
   return { ...outer, input } as RequestBody;
 }
 
-/** Throws for a field that belongs in `input`, and for `callbackUrl`. */
-function checkOuterNames(body: Record<string, unknown>): void {
-  for (const name of Object.keys(body)) {
-    const outer = twinOf(name, OUTER_FIELDS);
-    const inner = twinOf(name, INPUT_FIELDS);
-    if (outer && outer !== name)
-      throw new InvalidRequestError(`${name} is misspelled: write ${outer}.`, name);
-    if (inner)
-      throw new InvalidRequestError(
-        `${name} is in the wrong place: pass { input: { ${inner}: … } }.`,
-        name,
-      );
+/** Throws for a field in the wrong place or spelling, such as `voiceSpeed`. */
+function checkNames(fields: object, prefix: "" | "input."): void {
+  for (const name of Object.keys(fields)) {
+    const field = prefix + name;
+    const place = PLACES.find((place) => plain(place) === plain(name));
+    if (place !== undefined && place !== field)
+      throw new InvalidRequestError(`There is no ${field}: use request.${place} instead.`, field);
   }
 }
 
-/** Throws for a field that belongs beside `input`, and for one such as `voiceSpeed`. */
-function checkInputNames(input: Record<string, unknown>): void {
-  for (const name of Object.keys(input)) {
-    const field = `input.${name}`;
-    const outer = twinOf(name, ["callback_url"]);
-    const inner = twinOf(name, INPUT_FIELDS);
-    if (inner && inner !== name)
-      throw new InvalidRequestError(`${field} is misspelled: write input.${inner}.`, field);
-    if (outer)
-      throw new InvalidRequestError(
-        `${field} is in the wrong place: pass { input: { … }, ${outer}: … }.`,
-        field,
-      );
-  }
-}
-
-/** The field that a name stands for, without regard to case and `_`. */
-const twinOf = (name: string, fields: string[]): string | undefined =>
-  fields.find((field) => plain(field) === plain(name));
-
-const plain = (name: string): string => name.toLowerCase().replace(/[_-]/g, "");
+/** The name of a field without its place, case, `_` and `-`. */
+const plain = (place: string): string => place.toLowerCase().replace(/^input\.|[_-]/g, "");
 
 /** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
@@ -164,10 +138,9 @@ function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>
 /** Checks that a task id can be part of a path, and returns it without surrounding white space. */
 export function checkTaskId(taskId: unknown): string {
   const invalid = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");
-  if (taskId === undefined)
-    throw invalid("is undefined: await create first, then pass task.task_id");
+  if (taskId === undefined) throw invalid("is undefined: await create, then pass task.task_id");
   if (typeof property(taskId, "then") === "function")
-    throw invalid("is a promise: await it first, then pass task.task_id");
+    throw invalid("is a promise: await it, then pass task.task_id");
   if (typeof taskId !== "string") throw invalid("is not a string: pass task.task_id");
   const id = taskId.trim();
   // What `${undefined}` and `${promise}` give.

@@ -22,7 +22,7 @@ interface VideoUrlUnlessVideoId {
 export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 
 const MISSING = "The video is missing: give input.video_id or input.video_url.";
-const BOTH = "Give either input.video_id or input.video_url, not both.";
+const BOTH = "Give input.video_id or input.video_url, not both.";
 
 /** A copy of `input` with one video; a blank field counts as absent. Throws unless one is left. */
 export function requireOneVideo(input: Record<string, unknown>): Record<string, unknown> {

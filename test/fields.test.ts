@@ -37,9 +37,8 @@ describe("a URL", () => {
     expect(refusalOf(checkUrl, value)).toBeUndefined();
   });
 
-  const noUpload =
-    "must be an http(s) URL that Kling can reach; there is no upload: put a local file on a server first";
-  const space = "has white space: remove it, or write a space as %20";
+  const noUpload = "must be an http(s) URL: there is no upload";
+  const space = "has line breaks or spaces: remove them";
   const invalid = "is not a valid URL";
 
   it.each<[string, unknown[]]>([
@@ -68,8 +67,8 @@ describe("Base64", () => {
     expect(refusalOf(checkBase64, "A".repeat(7_000_000))).toBeUndefined();
   });
 
-  const bytes = 'must be Base64 text, not bytes: pass Buffer.from(bytes).toString("base64")';
-  const prefix = 'must not start with "data:": pass only what follows "base64,"';
+  const bytes = 'must be Base64 text, not bytes: pass buffer.toString("base64")';
+  const prefix = 'starts with "data:": pass only what follows "base64,"';
   const space = "has line breaks or spaces: remove them";
   const urlSafe = 'is URL-safe Base64: replace "-" with "+" and "_" with "/"';
   const invalid = 'is not Base64: try readFile(path, "base64")';
