@@ -229,8 +229,7 @@ describe("a field in the wrong place", () => {
     "is refused with the right place: input.%s",
     async (name) => {
       const error = await refusal({ input: { ...input, [name]: "https://a.example" } });
-      const place = "pass { input: { … }, callback_url: … }";
-      const message = `input.${name} is in the wrong place: ${place}.`;
+      const message = `There is no input.${name}: use request.callback_url instead.`;
       expect(error).toMatchObject({ field: `input.${name}`, message });
     },
   );
