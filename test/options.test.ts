@@ -40,10 +40,6 @@ describe("the base URL", () => {
     ["must be an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
     ["is missing", [null]],
     ["is in quotes", [`"${gateway}"`, `'${gateway}`, `${gateway}"`, '"https://u:sk-abc@a.b"']],
-    [
-      "has { or }",
-      ["{{BASE_URL}}", "${KLING_BASE_URL}", `${gateway}/{task_id}`, `${gateway}/}sk-`],
-    ],
     ["must be an http(s) URL", ["sk-abcdef", "gateway.example/sk-abc", "u:sk-abc@gateway.example"]],
     [
       "must be an http(s) URL",
@@ -56,7 +52,10 @@ describe("the base URL", () => {
     ["must not end in /lip-sync.", [gateway + endpoint]],
     ["must be an http(s) URL without @, ?, #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
     ["must be an http(s) URL without @, ?, #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
-    ["must be an http(s) URL without @, ?, #, { or }", [`${gateway}/{task_id}`, "{{BASE_URL}}"]],
+    [
+      "must be an http(s) URL without @, ?, #, { or }",
+      [`${gateway}/{task_id}`, "{{BASE_URL}}", "${B}"],
+    ],
   ])("that %s is refused at construction, without its text: %j", (why, urls) => {
     for (const url of urls) {
       const construct = () => createLipSyncClient({ apiKey, baseUrl: url as string });
