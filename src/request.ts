@@ -13,7 +13,10 @@ type Needed<Field extends keyof RequestInput> = Required<Pick<RequestInput, Fiel
 type Optional<Fields> = { [Field in keyof Fields]?: Fields[Field] | undefined };
 
 /** Fields of every mode, and new fields of the document. */
-interface AnyMode extends Optional<Omit<RequestInput, ModeField>> {}
+interface AnyMode extends Optional<Omit<RequestInput, ModeField>> {
+  // The compiler prints this text in its error.
+  callback_url?: "put this field beside input" | undefined;
+}
 
 /** Mode `text2video`: lip-sync to spoken text. */
 export interface TextToVideo
@@ -41,18 +44,15 @@ export interface AudioFileToVideo extends AnyMode, Needed<"audio_file"> {
 /** Mode `audio2video`: lip-sync to an audio file (mp3, wav, m4a or aac, at most 5 MB). */
 export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
-// The compiler prints these texts in its errors.
+// The compiler prints this text in its error.
 type Misplaced = {
   [Field in keyof RequestInput]?: "put this field into input" | undefined;
 };
-interface CallbackOutside {
-  callback_url?: "put this field beside input" | undefined;
-}
 
 /** The request body of `create`: one video, one mode and the fields of that mode. */
 export interface LipSyncRequest extends Misplaced {
   /** The video, and the text or audio for it. */
-  input: VideoSource & CallbackOutside & (TextToVideo | AudioToVideo);
+  input: VideoSource & (TextToVideo | AudioToVideo);
   /**
    * Your http(s) URL, to which Kling posts the task on each status change, possibly more than once.
    * Parse the body with `parseTaskCallback`, then call `get`.
