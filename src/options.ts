@@ -6,9 +6,6 @@ import { property } from "./json.js";
 export const environmentVariable = (name: string): unknown =>
   property(property(property(globalThis, "process"), "env"), name);
 
-/** A host, with a short path or none: what can be shown, because it is not a key. */
-const HOST = /^(?:localhost|(?:[a-z\d-]{1,30}\.)+[a-z\d]{1,30})(?::\d+)?(?:\/[a-z\d]{0,16})*$/;
-
 /** The origin of the gateway and its path prefix, if it has one, without a trailing slash. */
 export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_URL")): string {
   const invalid = (why: string) =>
@@ -16,7 +13,9 @@ export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_UR
   if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
   if (/^["'`]|["'`]$/.test(url)) throw invalid("is in quotes: remove them");
-  if (HOST.test(url)) throw invalid(`has no scheme: write https://${url}`);
+  // Only the host is shown: what follows, or a word that is not a host, may be a key.
+  const host = /^(?:[a-z\d-]+\.)*[a-z]{2,9}(?=:\d|\/|$)/.exec(url)?.[0];
+  if (host) throw invalid(`has no scheme: write https://${host}`);
   const isPlain = /^https?:\/\/[^?#@{}]+$/i.test(url) && URL.canParse(url);
   if (!isPlain) throw invalid("must be an http(s) URL without @, ?, #, { or }");
   // As OpenAI clients need it, or the whole URL of the endpoint.

@@ -138,13 +138,10 @@ function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>
 /** Checks that a task id can be part of a path, and returns it without surrounding white space. */
 export function checkTaskId(taskId: unknown): string {
   const invalid = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");
-  if (taskId === undefined) throw invalid("is undefined: await create, then pass task.task_id");
-  if (typeof property(taskId, "then") === "function")
-    throw invalid("is a promise: await it, then pass task.task_id");
-  if (typeof taskId !== "string") throw invalid("is not a string: pass task.task_id");
-  const id = taskId.trim();
-  // What `${undefined}` and `${promise}` give.
-  if (/^(?:undefined|null|\[object \w+\])$/.test(id)) throw invalid(`is ${id}: pass task.task_id`);
+  const id = typeof taskId === "string" ? taskId.trim() : "undefined";
+  // Also what `${undefined}` and `${promise}` give.
+  if (/^(?:undefined|null|\[object \w+\])$/.test(id))
+    throw invalid("is not a string: await create, then pass task.task_id");
   // "." and ".." would change the path, an empty id requests the list of tasks, a lone surrogate
   // cannot be encoded, and control characters are invisible.
   const isUnfit = /^\.{0,2}$|[\p{Surrogate}\p{Control}\p{Format}]/u.test(id);

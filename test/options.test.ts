@@ -40,7 +40,7 @@ describe("the base URL", () => {
     ["must be an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
     ["is missing", [null]],
     ["is in quotes", [`"${gateway}"`, `'${gateway}`, `${gateway}"`, '"https://u:sk-abc@a.b"']],
-    ["must be an http(s) URL", ["sk-abcdef", "gateway.example/sk-abc", "u:sk-abc@gateway.example"]],
+    ["must be an http(s) URL", ["sk-abcdef", "u:sk-abc@gateway.example", "127.0.0.1:8080"]],
     [
       "must be an http(s) URL",
       ["eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJzay0ifQ.sk-", "sk-abc.".repeat(9)],
@@ -66,16 +66,18 @@ describe("the base URL", () => {
     }
   });
 
-  it.each(["gateway.example", "gateway.example:8080/kling/", "localhost:3000", "127.0.0.1/v1"])(
-    "without a scheme is refused and shown with one: %s",
-    (url) => {
-      const shown = `https://${url.replace(/\/$/, "")}`;
-      const construct = () => createLipSyncClient({ apiKey, baseUrl: url });
-      const how = "Set baseUrl or KLING_BASE_URL.";
-      const message = `The base URL has no scheme: write ${shown}. ${how}`;
-      expect(construct).toThrow(new ConfigurationError(message));
-    },
-  );
+  it.each([
+    ["gateway.example", "gateway.example"],
+    ["gateway.example:8080/kling/", "gateway.example"],
+    ["localhost:3000", "localhost"],
+    ["api-1.gateway.example/v1", "api-1.gateway.example"],
+    ["gateway.example/sk-abc", "gateway.example"],
+  ])("without a scheme is refused, and its host is shown: %s", (url, host) => {
+    const construct = () => createLipSyncClient({ apiKey, baseUrl: url });
+    const how = "Set baseUrl or KLING_BASE_URL.";
+    const message = `The base URL has no scheme: write https://${host}. ${how}`;
+    expect(construct).toThrow(new ConfigurationError(message));
+  });
 
   it("is taken from KLING_BASE_URL, as it is at the call", async () => {
     const { client, sent } = setUp([], { baseUrl: undefined });

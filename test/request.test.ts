@@ -406,7 +406,7 @@ describe("a task id", () => {
   });
 
   const unfit = "is blank or invalid in a URL";
-  const notText = "is not a string: pass task.task_id";
+  const notText = "is not a string: await create, then pass task.task_id";
   const promise = Promise.resolve({ task_id: "t" });
 
   it.each<[unknown, string]>([
@@ -422,12 +422,12 @@ describe("a task id", () => {
     [null, notText],
     [{ task_id: "t" }, notText],
     [["t"], notText],
-    [undefined, "is undefined: await create, then pass task.task_id"],
-    [promise, "is a promise: await it, then pass task.task_id"],
-    [String(undefined), "is undefined: pass task.task_id"],
-    [String(null), "is null: pass task.task_id"],
-    ["[object Object]", "is [object Object]: pass task.task_id"],
-    ["[object Promise]", "is [object Promise]: pass task.task_id"],
+    [undefined, notText],
+    [promise, notText],
+    [String(undefined), notText],
+    [String(null), notText],
+    ["[object Object]", notText],
+    ["[object Promise]", notText],
   ])("%j is refused and nothing is sent", async (id, why) => {
     const { client, sent } = setUp();
     for (const call of [client.get(id as string), client.wait(id as string)]) {
