@@ -20,7 +20,10 @@ function cleanKey(apiKey: unknown): string {
   if (typeof given !== "string") throw invalid("is not a string");
   const key = given.trim().replace(/^bearer(?:\s+|$)/i, "");
   if (key === "") throw invalid("is missing");
-  if (/^\{\{.*\}\}$/.test(key)) throw invalid("is a placeholder");
+  if (/^["'`]|["'`]$/.test(key)) throw invalid("is in quotes: remove them");
+  // {{KEY}}, ${KEY}, <key>, sk-... and what an absent variable becomes in a text.
+  const isPlaceholder = /^(?:\{\{.*\}\}|\$\{.*\}|<.*>|.*\.\.\.|undefined|null)$/.test(key);
+  if (isPlaceholder) throw invalid("is a placeholder");
   // fetch rejects it, too, but with the key in its message.
   if (/[^!-~]/.test(key)) throw invalid("has a space or is not ASCII");
   return key;

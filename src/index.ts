@@ -18,6 +18,7 @@ export type { LipSyncTaskStatus } from "./task.js";
 export type { LipSyncVideo } from "./task.js";
 export type { SucceededLipSyncTask } from "./task.js";
 
+export { parseLipSyncRequest } from "./request.js";
 export { parseTaskCallback } from "./callback.js";
 
 export { LipSyncError } from "./errors.js";

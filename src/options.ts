@@ -12,6 +12,10 @@ export function checkBaseUrl(given: unknown = environmentVariable("KLING_BASE_UR
     new ConfigurationError(`The base URL ${why}. Set baseUrl or KLING_BASE_URL.`);
   if (!given) throw invalid("is missing");
   const url = typeof given === "string" ? given.trim().replace(/\/+$/, "") : "";
+  if (/^["'`]|["'`]$/.test(url)) throw invalid("is in quotes: remove them");
+  // Only the host is shown: what follows, or a word that is not a host, may be a key.
+  const host = /^(?:[a-z\d-]+\.)*[a-z]{2,9}(?=:\d|\/|$)/.exec(url)?.[0];
+  if (host) throw invalid(`has no scheme: write https://${host}`);
   const isPlain = /^https?:\/\/[^?#@{}]+$/i.test(url) && URL.canParse(url);
   if (!isPlain) throw invalid("must be an http(s) URL without @, ?, #, { or }");
   // As OpenAI clients need it, or the whole URL of the endpoint.

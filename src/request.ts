@@ -1,8 +1,8 @@
 // The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkText } from "./field.js";
+import { checkBase64, checkText, checkUrl, invalidField, toJson, withoutBlanks } from "./fields.js";
 import { isRecord, property } from "./json.js";
-import { settleVideoSource, type VideoSource } from "./video-source.js";
+import { requireOneVideo, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
 
 type TextField = "text" | "voice_id" | "voice_language";
@@ -13,7 +13,10 @@ type Needed<Field extends keyof RequestInput> = Required<Pick<RequestInput, Fiel
 type Optional<Fields> = { [Field in keyof Fields]?: Fields[Field] | undefined };
 
 /** Fields of every mode, and new fields of the document. */
-interface AnyMode extends Optional<Omit<RequestInput, ModeField>> {}
+interface AnyMode extends Optional<Omit<RequestInput, ModeField>> {
+  // The compiler prints this text in its error.
+  callback_url?: "put this field beside input" | undefined;
+}
 
 /** Mode `text2video`: lip-sync to spoken text. */
 export interface TextToVideo
@@ -43,7 +46,7 @@ export type AudioToVideo = AudioUrlToVideo | AudioFileToVideo;
 
 // The compiler prints this text in its error.
 type Misplaced = {
-  [Field in "mode" | "video_id" | "video_url"]?: "put this field into input" | undefined;
+  [Field in keyof RequestInput]?: "put this field into input" | undefined;
 };
 
 /** The request body of `create`: one video, one mode and the fields of that mode. */
@@ -57,51 +60,91 @@ export interface LipSyncRequest extends Misplaced {
   callback_url?: string | undefined;
 }
 
-const NO_INPUT = "input is missing: pass { input: { … } }.";
+const NO_INPUT = "input is missing: pass { input: { video_url, mode, … } }.";
+
+type Check = (value: unknown, field: string) => void;
+
+/** Every field of `input` in the document. */
+const INPUT_CHECKS: Record<keyof RequestInput, Check> = {
+  mode: checkText,
+  task_id: checkText,
+  video_id: checkText,
+  video_url: checkUrl,
+  text: checkText,
+  voice_id: checkText,
+  voice_language: checkText,
+  voice_speed: () => undefined,
+  audio_type: checkText,
+  audio_file: checkBase64,
+  audio_url: checkUrl,
+};
+const PLACES = [
+  "input",
+  "callback_url",
+  ...Object.keys(INPUT_CHECKS).map((name) => `input.${name}`),
+];
 
 /**
- * Checks a request and returns the body to send: a JSON copy without a blank video field. What only
- * the server can check, such as an unknown mode or field, is passed on.
+ * Checks a request from outside, such as a form or a row of a file, as `create` does, and returns the
+ * JSON that `create` sends for it: a copy without blank optional fields. Nothing is sent.
+ *
+ * Lengths, unknown modes and languages, and the media are checked by the gateway.
+ *
+ * @throws InvalidRequestError - not exactly one video, or a field is missing, invalid or misplaced
  */
-export function toBody(request: unknown): RequestBody {
+export const parseLipSyncRequest = (value: unknown): LipSyncRequest =>
+  toBody(value) as LipSyncRequest;
+
+/** Checks a request and returns the body to send. */
+export function toBody(request: unknown = null): RequestBody {
   const body = toJson(request);
-  const input = property(body, "input");
-  if (!isRecord(body) || !isRecord(input)) throw new InvalidRequestError(NO_INPUT, "input");
-  settleVideoSource(input);
-  const given = ["video_url", "audio_url", "audio_file"].filter(
-    (field) => input[field] !== undefined,
-  );
-  for (const field of ["mode", ...requiredFields(input), ...given])
-    checkText(input[field], `input.${field}`);
-  if ("callback_url" in body) checkText(body["callback_url"], "callback_url");
-  return body as RequestBody;
+  const given = property(body, "input");
+  if (!isRecord(body) || !isRecord(given)) throw new InvalidRequestError(NO_INPUT, "input");
+  checkNames(body, "");
+  checkNames(given, "input.");
+
+  const input = withoutBlanks(requireOneVideo(given), Object.keys(INPUT_CHECKS));
+  const required = requiredFields(input);
+  for (const [field, check] of Object.entries(INPUT_CHECKS)) {
+    if (field in input) check(input[field], `input.${field}`);
+    else if (required.includes(field)) throw invalidField(`input.${field}`, "is missing");
+  }
+  const outer = withoutBlanks(body, ["callback_url"]);
+  if ("callback_url" in outer) checkUrl(outer["callback_url"], "callback_url");
+  return { ...outer, input } as RequestBody;
 }
 
-/** A JSON copy: exactly what is sent. */
-function toJson(request: unknown): unknown {
-  try {
-    return JSON.parse(JSON.stringify(request));
-  } catch (error) {
-    const why = String(property(error, "message"));
-    throw new InvalidRequestError(`The request is not JSON: ${why}`, "input");
+/** Throws for a field in the wrong place or spelling, such as `voiceSpeed`. */
+function checkNames(fields: object, prefix: "" | "input."): void {
+  for (const name of Object.keys(fields)) {
+    const field = prefix + name;
+    const place = PLACES.find((place) => plain(place) === plain(name));
+    if (place !== undefined && place !== field)
+      throw new InvalidRequestError(`There is no ${field}: use request.${place} instead.`, field);
   }
 }
 
+/** The name of a field without its place, case, `_` and `-`. */
+const plain = (place: string): string => place.toLowerCase().replace(/^input\.|[_-]/g, "");
+
 /** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
-  if (mode === "text2video") return ["text", "voice_id", "voice_language"];
-  if (mode !== "audio2video") return [];
-  return audioType === "url" || audioType === "file" ? [`audio_${audioType}`] : ["audio_type"];
+  if (mode === "text2video") return ["mode", "text", "voice_id", "voice_language"];
+  if (mode !== "audio2video") return ["mode"];
+  if (audioType === "url") return ["audio_url"];
+  return audioType === "file" ? ["audio_file"] : ["audio_type"];
 }
 
-/** Checks that a task id can be part of a path. */
+/** Checks that a task id can be part of a path, and returns it without surrounding white space. */
 export function checkTaskId(taskId: unknown): string {
-  if (typeof taskId !== "string") throw badTaskId("is not a string; pass task.task_id");
-  // "." and ".." would change the path, an empty id requests the list of tasks, and a lone surrogate
-  // cannot be encoded.
-  const isUnfit = /^\s*\.{0,2}\s*$|\p{Surrogate}/u.test(taskId);
-  if (isUnfit) throw badTaskId("is blank or invalid in a URL");
-  return taskId;
+  const invalid = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");
+  const id = typeof taskId === "string" ? taskId.trim() : "undefined";
+  // Also what `${undefined}` and `${promise}` give.
+  if (/^(?:undefined|null|\[object \w+\])$/.test(id))
+    throw invalid("is not a string: await create, then pass task.task_id");
+  // "." and ".." would change the path, an empty id requests the list of tasks, a lone surrogate
+  // cannot be encoded, and control characters are invisible.
+  const isUnfit = /^\.{0,2}$|[\p{Surrogate}\p{Control}\p{Format}]/u.test(id);
+  if (isUnfit) throw invalid("is blank or invalid in a URL");
+  return id;
 }
-
-const badTaskId = (why: string) => new InvalidRequestError(`The task id ${why}.`, "taskId");

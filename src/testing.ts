@@ -1,14 +1,17 @@
 // An in-memory gateway for tests; published as kling-lip-sync/testing.
-import { isRecord, parseJson, textOf } from "./json.js";
+import { parseJson, property } from "./json.js";
 import type { LipSyncRequest } from "./request.js";
 import { asTask, isDone, isSucceeded, type LipSyncTask } from "./task.js";
+import { refusedConnection, resetConnection } from "./testing/failures.js";
+import { problemOf } from "./testing/problem.js";
+import { LONGEST_TIMER_MS } from "./time.js";
 import { LIP_SYNC_PATH } from "./wire.js";
 
 const BASE_URL = "https://fake-gateway.invalid";
 /** The first bytes of an MP4 file: the box with the file type. */
 const VIDEO = "\0\0\0\x14ftypisom\0\0\x02\0isom";
-const TEXT_FIELDS = ["text", "voice_id", "voice_language", "voice_speed"];
-const AUDIO_FIELDS = ["audio_type", "audio_file", "audio_url"];
+/** How much of `durationMs` passes before a task is `processing`. */
+const SUBMITTED_SHARE = 1 / 4;
 
 /** Options of `createFakeGateway`; `undefined` means the default. */
 export interface FakeGatewayOptions {
@@ -17,12 +20,22 @@ export interface FakeGatewayOptions {
   /** Which poll finds a task done; earlier polls return `processing`; default 2. */
   polls?: number | undefined;
   /**
+   * Makes tasks progress by time instead of by polls: they are `processing` after a quarter of these
+   * milliseconds, and done after all of them, polled or not.
+   */
+  durationMs?: number | undefined;
+  /**
    * Makes tasks fail with this `task_status_msg`. A function is called for each request; if it
    * returns `undefined`, the task succeeds.
    */
   failWith?: string | ((request: LipSyncRequest) => string | undefined) | undefined;
   /** With this many unfinished tasks, it rejects a create with 429 and 1303; default `Infinity`. */
   maxParallelTasks?: number | undefined;
+  /**
+   * Called on each status change of a task whose request has a `callback_url`, with that URL and what
+   * Kling posts to it. If it throws or rejects, nothing happens.
+   */
+  onCallback?: ((url: string, task: LipSyncTask) => unknown) | undefined;
 }
 
 /** A request that the fake gateway received. */
@@ -46,7 +59,7 @@ export interface FakeGateway {
   apiKey: string;
   /** Responds as the gateway does, whatever the origin. The URL of a video returns a few bytes. */
   fetch: typeof globalThis.fetch;
-  /** All requests, in order of arrival. */
+  /** All requests, in order, including those that `answerNext` lets fail. */
   received: ReceivedRequest[];
   /**
    * All tasks by id, as last returned. If you set or change one, the next poll returns it as it is;
@@ -54,14 +67,19 @@ export interface FakeGateway {
    */
   tasks: Map<string, LipSyncTask>;
   /**
-   * Queues responses for the next requests: a `Response`, an `Error` to fail with, or a promise of
-   * either. With a promise that never settles, the gateway hangs.
+   * Queues what happens to the next requests: a `Response`, an `Error` to fail with, a promise of
+   * either, or a failure.
+   *
+   * - `"refused"`: the connection is refused, so that nothing is sent
+   * - `"reset"`: the connection is reset before the response
+   * - `"hang"`: no response until the request is aborted
    */
   answerNext(...answers: FakeAnswer[]): void;
 }
 
 /** A response or failure for `answerNext`. */
-export type FakeAnswer = Response | Error | Promise<Response | Error>;
+export type FakeAnswer =
+  Response | Error | Promise<Response | Error> | "refused" | "reset" | "hang";
 
 /**
  * Creates a fake gateway. Tasks go from `submitted` through `processing` to `succeed` or `failed`.
@@ -70,20 +88,17 @@ export type FakeAnswer = Response | Error | Promise<Response | Error>;
  * - a missing or wrong key: 401 with code 1001 or 1002
  * - an unknown task id: 404 with 1203
  * - a create beyond `maxParallelTasks`: 429 with 1303
- * - a request without exactly one video, a known mode, all fields that the mode requires and none of
- *   the other mode, `zh` or `en`, and a speed from 0.8 to 2: 400 with 1201
+ * - a request that `create` of the client would not send, or without a known mode, `zh` or `en` and a
+ *   speed from 0.8 to 2, or with a field of the other mode: 400 with 1201
  *
  * It checks neither media nor the length of a text.
  */
 export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
-  const { apiKey = "fake-gateway-key", polls = 2, failWith, maxParallelTasks = Infinity } = options;
+  const { apiKey = "fake-gateway-key", polls = 2, durationMs, failWith } = options;
+  const { maxParallelTasks = Infinity, onCallback } = options;
   const received: ReceivedRequest[] = [];
   const tasks = new Map<string, LipSyncTask>();
-  const polled = new Map<string, number>();
-  /** The tasks as the gateway itself last stored them. */
-  const stored = new Map<string, { task: LipSyncTask; json: string }>();
-  /** Why tasks will fail. */
-  const failures = new Map<string, string | undefined>();
+  const states = new Map<string, State>();
   const planned: FakeAnswer[] = [];
   let requests = 0;
   let created = 0;
@@ -97,50 +112,89 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
     if (problem) return answer(400, 1201, problem);
     const running = [...tasks.values()].filter((task) => !isDone(settled(task))).length;
     if (running >= maxParallelTasks) return answer(429, 1303, "too many parallel tasks");
+    const request = body as LipSyncRequest;
     const now = Date.now();
     created += 1;
     const task_id = `task-${created}`;
-    const isFixed = typeof failWith !== "function";
-    failures.set(task_id, isFixed ? failWith : failWith(body as LipSyncRequest));
+    states.set(task_id, {
+      ...newState(),
+      failure: typeof failWith === "function" ? failWith(request) : failWith,
+      callbackUrl: request.callback_url,
+    });
     const times = { created_at: now, updated_at: now };
-    return answer(
-      200,
-      0,
-      "SUCCEED",
-      store(task_id, { task_id, task_status: "submitted", ...times }),
-    );
+    const task = store(task_id, { task_id, task_status: "submitted", ...times });
+    startTimers(task_id);
+    return answer(200, 0, "SUCCEED", task);
   }
 
   function query(taskId: string): Response {
     const task = tasks.get(taskId);
     if (!task) return answer(404, 1203, "task not found");
-    const count = (polled.get(taskId) ?? 0) + 1;
-    polled.set(taskId, count);
-    const left = stored.get(taskId);
-    const isSetByTest = left?.task !== task || left.json !== JSON.stringify(task);
-    const isPending = !["succeed", "failed"].includes(settled(task).task_status);
-    if (isSetByTest || !isPending) return answer(200, 0, "SUCCEED", store(taskId, task));
-    const next = { ...task, ...progress(taskId, count), updated_at: Date.now() };
-    return answer(200, 0, "SUCCEED", store(taskId, next));
+    const state = stateOf(taskId);
+    state.polls += 1;
+    if (isSetByTest(taskId, task)) {
+      store(taskId, task);
+      startTimers(taskId);
+    } else if (durationMs === undefined && !isOver(task)) {
+      move(taskId, task, state.polls < polls ? { task_status: "processing" } : end(taskId));
+    }
+    return answer(200, 0, "SUCCEED", tasks.get(taskId));
   }
 
-  function store(taskId: string, task: LipSyncTask): LipSyncTask {
-    tasks.set(taskId, task);
-    stored.set(taskId, { task, json: JSON.stringify(task) });
-    return task;
+  /** With `durationMs`, moves the task on by time, from now. */
+  function startTimers(taskId: string): void {
+    if (durationMs === undefined) return;
+    const state = stateOf(taskId);
+    for (const timer of state.timers) clearTimeout(timer);
+    const step = (next: Partial<LipSyncTask>) => () => {
+      const task = tasks.get(taskId);
+      // What a test has set stays until it is polled.
+      if (task && !isSetByTest(taskId, task) && !isOver(task)) move(taskId, task, next);
+    };
+    state.timers = [
+      startTimer(durationMs * SUBMITTED_SHARE, step({ task_status: "processing" })),
+      startTimer(durationMs, step(end(taskId))),
+    ];
   }
 
-  function progress(taskId: string, count: number): Partial<LipSyncTask> {
-    if (count < polls) return { task_status: "processing" };
-    // For a task that a test set, no function was called.
-    const all = typeof failWith === "string" ? failWith : undefined;
-    const task_status_msg = failures.has(taskId) ? failures.get(taskId) : all;
-    if (task_status_msg !== undefined) return { task_status: "failed", task_status_msg };
-    const url = `${BASE_URL}/${taskId}.mp4`;
+  function move(taskId: string, task: LipSyncTask, next: Partial<LipSyncTask>): void {
+    const moved = store(taskId, { ...task, ...next, updated_at: Date.now() });
+    const { callbackUrl } = stateOf(taskId);
+    if (!callbackUrl || moved.task_status === task.task_status) return;
+    const callBack = async () => {
+      await onCallback?.(callbackUrl, { ...moved });
+    };
+    callBack().catch(() => undefined);
+  }
+
+  /** How the task ends. */
+  function end(taskId: string): Partial<LipSyncTask> {
+    const { failure } = stateOf(taskId);
+    if (failure !== undefined) return { task_status: "failed", task_status_msg: failure };
+    const url = `${BASE_URL}/${encodeURIComponent(taskId)}.mp4`;
     return {
       task_status: "succeed",
       task_result: { videos: [{ id: `video-of-${taskId}`, url, duration: "5.041" }] },
     };
+  }
+
+  function stateOf(taskId: string): State {
+    // For a task that a test set, no function is called.
+    const failure = typeof failWith === "string" ? failWith : undefined;
+    const state = states.get(taskId) ?? { ...newState(), failure };
+    states.set(taskId, state);
+    return state;
+  }
+
+  function store(taskId: string, task: LipSyncTask): LipSyncTask {
+    tasks.set(taskId, task);
+    stateOf(taskId).stored = { task, json: JSON.stringify(task) };
+    return task;
+  }
+
+  function isSetByTest(taskId: string, task: LipSyncTask): boolean {
+    const { stored } = stateOf(taskId);
+    return stored?.task !== task || stored.json !== JSON.stringify(task);
   }
 
   return {
@@ -161,7 +215,7 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       requests += 1;
       received.push({ method: request.method, path: pathname + search, body });
 
-      const next = await untilAbort(planned.shift(), init?.signal ?? request.signal);
+      const next = await untilAbort(resultOf(planned.shift()), init?.signal ?? request.signal);
       // Checked by shape, because in Jest an Error may come from another realm.
       if (next && "ok" in next) return next;
       if (next) throw next;
@@ -176,51 +230,77 @@ export function createFakeGateway(options: FakeGatewayOptions = {}): FakeGateway
       const id = pathname.startsWith(`${LIP_SYNC_PATH}/`)
         ? pathname.slice(LIP_SYNC_PATH.length + 1)
         : "";
-      if (request.method === "GET" && id) return query(decodeURIComponent(id));
+      if (request.method === "GET" && id) return query(decode(id));
       return answer(404, 1202, "no such operation");
     },
   };
 }
 
+/** What the gateway keeps of a task. */
+interface State {
+  /** The task as the gateway itself stored it; a test may have changed it or set another one. */
+  stored: { task: LipSyncTask; json: string } | undefined;
+  polls: number;
+  /** Why the task will fail. */
+  failure: string | undefined;
+  callbackUrl: string | undefined;
+  timers: Timer[];
+}
+
+type Timer = ReturnType<typeof setTimeout>;
+
+const newState = (): State => ({
+  stored: undefined,
+  polls: 0,
+  failure: undefined,
+  callbackUrl: undefined,
+  timers: [],
+});
+
+/** A timer that does not keep a process alive, where the runtime has such timers. */
+function startTimer(delayMs: number, work: () => void): Timer {
+  const timer = setTimeout(work, Math.min(delayMs, LONGEST_TIMER_MS));
+  const unref = property(timer, "unref");
+  if (typeof unref === "function") unref.call(timer);
+  return timer;
+}
+
 /** A task in Kling's words; a test may have used another gateway's. */
 const settled = (task: LipSyncTask): LipSyncTask => asTask(task) ?? task;
 
+const isOver = (task: LipSyncTask): boolean =>
+  ["succeed", "failed"].includes(settled(task).task_status);
+
 /** The id of the task whose video has this path, or an empty string. */
 function videoOf(pathname: string): string {
-  return /^\/([^/]+)\.mp4$/.exec(pathname)?.[1] ?? "";
+  return decode(/^\/([^/]+)\.mp4$/.exec(pathname)?.[1] ?? "");
+}
+
+/** Decodes a part of a path; one that is malformed stays as it is. */
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** What happens to a request: a response, or an error to fail with. */
+function resultOf(answer: FakeAnswer | undefined) {
+  if (answer === "refused") return refusedConnection();
+  if (answer === "reset") return resetConnection();
+  if (answer === "hang") return new Promise<never>(() => undefined);
+  return answer;
 }
 
 /** What was planned, unless the caller aborts first. */
-async function untilAbort(planned: FakeAnswer | undefined, signal: AbortSignal) {
+async function untilAbort(planned: ReturnType<typeof resultOf>, signal: AbortSignal) {
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener("abort", () => {
       reject(signal.reason);
     });
   });
   return await Promise.race([planned, aborted]);
-}
-
-/** Why Kling would reject the body of a `create`. */
-function problemOf(body: unknown): string | undefined {
-  const input = isRecord(body) ? body["input"] : undefined;
-  if (!isRecord(input)) return "input is missing";
-  const has = (field: string) => textOf(input[field]) !== undefined;
-  if (has("video_id") === has("video_url")) return "give either video_id or video_url";
-  const { mode, audio_type: audioType, voice_language: language, voice_speed: speed = 1 } = input;
-  const isText = mode === "text2video";
-  if (!isText && mode !== "audio2video") return "mode is neither text2video nor audio2video";
-  const foreign = (isText ? AUDIO_FIELDS : TEXT_FIELDS).find((field) => field in input);
-  if (foreign) return `${foreign} is a field of the other mode`;
-  if (!isText && audioType !== "file" && audioType !== "url") {
-    return "audio_type is neither file nor url";
-  }
-  const needed = isText ? ["text", "voice_id", "voice_language"] : [`audio_${String(audioType)}`];
-  const missing = needed.find((field) => !has(field));
-  if (missing) return `${missing} is missing`;
-  if (isText && language !== "zh" && language !== "en")
-    return "voice_language is neither zh nor en";
-  const isSpeed = typeof speed === "number" && speed >= 0.8 && speed <= 2;
-  return isSpeed ? undefined : "voice_speed must be from 0.8 to 2";
 }
 
 function parse(text: string): unknown {

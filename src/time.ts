@@ -1,7 +1,7 @@
 // Timeouts, delays and aborts.
 
 /** With a longer delay (24 days), setTimeout fires immediately. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+export const LONGEST_TIMER_MS: number = 2 ** 31 - 1;
 
 /** A timer that is later than this means that the event loop was blocked. */
 const LATEST_TIMER_MS = 5;

@@ -1,6 +1,6 @@
 // Exactly one of video_id and video_url, as a type and at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkText } from "./field.js";
+import { withoutBlanks } from "./fields.js";
 import type { RequestInput } from "./wire.js";
 
 // The compiler prints this text in its errors, and the names of the interfaces below.
@@ -21,16 +21,15 @@ interface VideoUrlUnlessVideoId {
 /** The video to lip-sync: exactly one of `video_id` and `video_url`. */
 export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 
-const NOT_ONE = "Give exactly one of input.video_id and input.video_url.";
+const MISSING = "The video is missing: give input.video_id or input.video_url.";
+const BOTH = "Give input.video_id or input.video_url, not both.";
 
-/** Removes a blank field from `input`; throws unless exactly one of the two is left. */
-export function settleVideoSource(input: Record<string, unknown>): void {
-  for (const field of ["video_id", "video_url"]) {
-    const value = input[field] ?? "";
-    if (typeof value !== "string") checkText(value, `input.${field}`);
-    // undefined, null and blank strings count as missing, full-width spaces included.
-    else if (value.trim() === "") input[field] = undefined;
-  }
-  const hasOne = (input["video_id"] === undefined) !== (input["video_url"] === undefined);
-  if (!hasOne) throw new InvalidRequestError(NOT_ONE, "input.video_url");
+/** A copy of `input` with one video; a blank field counts as absent. Throws unless one is left. */
+export function requireOneVideo(input: Record<string, unknown>): Record<string, unknown> {
+  const copy = withoutBlanks(input, ["video_id", "video_url"]);
+  const hasId = "video_id" in copy;
+  const hasUrl = "video_url" in copy;
+  if (hasId && hasUrl) throw new InvalidRequestError(BOTH, "input.video_url");
+  if (!hasId && !hasUrl) throw new InvalidRequestError(MISSING, "input.video_url");
+  return copy;
 }

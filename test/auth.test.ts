@@ -19,6 +19,10 @@ describe("a key", () => {
     ["sk-bearer", "sk-bearer"],
     ["{{sk}}-abcdef", "{{sk}}-abcdef"],
     ["sk-{{abcdef}}", "sk-{{abcdef}}"],
+    ["sk-<abc>", "sk-<abc>"],
+    ["sk-a'b", "sk-a'b"],
+    ["sk...abcdef", "sk...abcdef"],
+    ["nullsk", "nullsk"],
   ])("of %j is sent as %j, from a function as well", async (apiKey, token) => {
     for (const given of [apiKey, () => apiKey, () => Promise.resolve(apiKey)]) {
       const { client, sent } = setUp([], { apiKey: given });
@@ -29,7 +33,10 @@ describe("a key", () => {
 
   it.each([
     ["is missing", ["", "   ", "Bearer ", null]],
-    ["is a placeholder", ["{{YOUR_API_KEY}}", "Bearer {{YOUR_API_KEY}}"]],
+    ["is a placeholder", ["{{YOUR_API_KEY}}", "Bearer {{YOUR_API_KEY}}", "${KLING_API_KEY}"]],
+    ["is a placeholder", ["<your key>", "Bearer <token>", "sk-...", "undefined", "Bearer null"]],
+    ["is in quotes", ['"sk-abcdef"', "'sk-abcdef'", "`sk-abcdef`", '"sk-abcdef', 'sk-abcdef"']],
+    ["is in quotes", ['"Bearer sk-abcdef"', 'Bearer "sk-abcdef"', ' "sk-abcdef"\n', '""']],
     ["has a space or is not ASCII", ["sk-abc\ndef", "sk-密钥", "sk abc"]],
     ["is not a string", [5]],
   ])(

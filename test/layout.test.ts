@@ -3,14 +3,17 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 
 const src = path.join(import.meta.dirname, "..", "src");
+const names = readdirSync(src, { recursive: true, encoding: "utf8" });
 const files = new Map(
-  readdirSync(src).map((name) => [name, readFileSync(path.join(src, name), "utf8")]),
+  names
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => [name, readFileSync(path.join(src, name), "utf8")]),
 );
 
 /** The files of src/ that a file imports, types included. */
 function importsOf(name: string): string[] {
-  const found = [...(files.get(name) ?? "").matchAll(/from "\.\/([\w-]+)\.js"/g)];
-  return found.map(([, target = ""]) => `${target}.ts`);
+  const found = [...(files.get(name) ?? "").matchAll(/from "(\.[\w/.-]+)\.js"/g)];
+  return found.map(([, target = ""]) => path.join(path.dirname(name), `${target}.ts`));
 }
 
 /** The ways from a file back to itself. */

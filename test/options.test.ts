@@ -22,6 +22,7 @@ describe("the base URL", () => {
     ["https://gateway.example/proxy/", "https://gateway.example/proxy"],
     ["http://kling", "http://kling"],
     ["https://gateway.example/v1beta", "https://gateway.example/v1beta"],
+    ["https://gateway.example/%7Btask_id%7D", "https://gateway.example/%7Btask_id%7D"],
   ])("%j leads to %s", async (given, before) => {
     const { client, sent } = setUp([], { baseUrl: given });
     await client.get("t");
@@ -32,9 +33,18 @@ describe("the base URL", () => {
 
   it.each([
     ["is missing", [""]],
-    ["must be an http(s) URL", ["gateway.example", "/kling", "ftp://a.example", "https://"]],
+    [
+      "must be an http(s) URL",
+      ["/kling", "//a.example", "ftp://a.example", "https://", "https://["],
+    ],
     ["must be an http(s) URL", ["http:a.example", "ftp://a.example/https://", "https://a b", 5]],
     ["is missing", [null]],
+    ["is in quotes", [`"${gateway}"`, `'${gateway}`, `${gateway}"`, '"https://u:sk-abc@a.b"']],
+    ["must be an http(s) URL", ["sk-abcdef", "u:sk-abc@gateway.example", "127.0.0.1:8080"]],
+    [
+      "must be an http(s) URL",
+      ["eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJzay0ifQ.sk-", "sk-abc.".repeat(9)],
+    ],
     ["must not end in /v1.", [`${gateway}/v1`, `${gateway}/kling/v1`]],
     ["must not end in /V1.", [`${gateway}/V1/`]],
     ["must not end in /kling.", [`${gateway}/kling/`]],
@@ -42,7 +52,10 @@ describe("the base URL", () => {
     ["must not end in /lip-sync.", [gateway + endpoint]],
     ["must be an http(s) URL without @, ?, #", [`${gateway}/?key=sk-abc`, `${gateway}/#sk-abc`]],
     ["must be an http(s) URL without @, ?, #", ["https://u:sk-abc@a.b", "https://:sk-abc@a.b"]],
-    ["must be an http(s) URL without @, ?, #, { or }", [`${gateway}/{task_id}`, "{{BASE_URL}}"]],
+    [
+      "must be an http(s) URL without @, ?, #, { or }",
+      [`${gateway}/{task_id}`, "{{BASE_URL}}", "${B}"],
+    ],
   ])("that %s is refused at construction, without its text: %j", (why, urls) => {
     for (const url of urls) {
       const construct = () => createLipSyncClient({ apiKey, baseUrl: url as string });
@@ -51,6 +64,19 @@ describe("the base URL", () => {
       expect(construct).toThrow(/\bbaseUrl\b.+\bKLING_BASE_URL\b/);
       expect(construct).not.toThrow("sk-");
     }
+  });
+
+  it.each([
+    ["gateway.example", "gateway.example"],
+    ["gateway.example:8080/kling/", "gateway.example"],
+    ["localhost:3000", "localhost"],
+    ["api-1.gateway.example/v1", "api-1.gateway.example"],
+    ["gateway.example/sk-abc", "gateway.example"],
+  ])("without a scheme is refused, and its host is shown: %s", (url, host) => {
+    const construct = () => createLipSyncClient({ apiKey, baseUrl: url });
+    const how = "Set baseUrl or KLING_BASE_URL.";
+    const message = `The base URL has no scheme: write https://${host}. ${how}`;
+    expect(construct).toThrow(new ConfigurationError(message));
   });
 
   it("is taken from KLING_BASE_URL, as it is at the call", async () => {
@@ -152,6 +178,25 @@ describe("an invalid option", () => {
     }
     expect(sent).toEqual([]);
   });
+});
+
+it("every option may be inherited, or be a getter", async () => {
+  class Settings {
+    get apiKey() {
+      return "sk-from-a-getter";
+    }
+    get baseUrl() {
+      return "https://getter.example";
+    }
+  }
+  const fetch = vi.fn(() => Promise.resolve(new Response("", { status: 503 })));
+  const inherited = Object.create({ fetch, maxRetries: 0 }) as object;
+  const options = Object.setPrototypeOf(new Settings(), inherited) as object;
+  expect(options).toHaveProperty("fetch");
+  const client = createLipSyncClient(Object.create(new Settings()) as object);
+  vi.stubGlobal("fetch", fetch);
+  await errorOf(client.get("t", Object.create({ maxRetries: 0 }) as object));
+  expect(fetch).toHaveBeenCalledOnce();
 });
 
 it("every option may be undefined", async () => {

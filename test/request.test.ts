@@ -1,5 +1,10 @@
 import { expect, expectTypeOf, describe, it } from "vitest";
-import { InvalidRequestError, type LipSyncClient, type LipSyncRequest } from "../src/index.js";
+import {
+  InvalidRequestError,
+  type LipSyncClient,
+  type LipSyncRequest,
+  parseLipSyncRequest,
+} from "../src/index.js";
 import type { RequestInput } from "../src/wire.js";
 import { baseUrl, endpoint, errorOf, setUp } from "./fixtures/client.js";
 
@@ -92,18 +97,23 @@ describe("exactly one video", () => {
     });
   });
 
-  const message = "Give exactly one of input.video_id and input.video_url.";
-
   it.each([
     { video_id: "v", video_url },
-    { video_id: "v", video_url: "not a URL" },
-    {},
-    { video_id: "" },
-    { video_id: null, video_url: "\u3000" },
-  ])("is asked for: %j", async (video) => {
+    { video_id: "v", video_url: "v.mp4" },
+  ])("is asked for where there are two: %j", async (video) => {
     const error = await refusal({ input: { ...video, ...text } });
+    const message = "Give input.video_id or input.video_url, not both.";
     expect(error).toMatchObject({ field: "input.video_url", message });
   });
+
+  it.each([{}, { video_id: "" }, { video_id: null, video_url: "\u3000" }])(
+    "is asked for where there is none: %j",
+    async (video) => {
+      const error = await refusal({ input: { ...video, ...text } });
+      const message = "The video is missing: give input.video_id or input.video_url.";
+      expect(error).toMatchObject({ field: "input.video_url", message });
+    },
+  );
 
   it.each(["", " \t", "\u3000", "\u00a0\ufeff", null, undefined])(
     "is sent without the other one, which is %j",
@@ -118,14 +128,14 @@ describe("exactly one video", () => {
   );
 
   it("is a string", async () => {
-    for (const video of [5, true, ["v"], { id: "v" }]) {
-      expect(await fieldOf({ video_id: video, video_url, ...text })).toBe("input.video_id");
+    for (const video of [5, true, ["v"], { id: "v" }, Promise.resolve("v")]) {
+      expect(await fieldOf({ video_id: video, ...text })).toBe("input.video_id");
       expect(await fieldOf({ video_url: video, ...text })).toBe("input.video_url");
     }
   });
 
   it("is absent where JSON has nothing for it", async () => {
-    for (const video of [NaN, Symbol("v"), () => "v"]) {
+    for (const video of [Symbol("v"), () => "v"]) {
       expect(await fieldOf({ video_url: video, ...text })).toBe("input.video_url");
       const sent = await sentBody({ input: { video_id: video, video_url, ...text } });
       expect(sent).toEqual({ input: { video_url, ...text } });
@@ -184,52 +194,143 @@ describe("the fields of a mode", () => {
   });
 });
 
-describe("a slip", () => {
-  const file = { video_id: "v", ...audio, audio_type: "file" };
-  const notUrl = "must be an absolute URL such as https://…";
-  const notBase64 = 'must be Base64 without "data:"; try readFile(path, "base64")';
-  const odd = ["a.example/v.mp4", "/v.mp4", "./v.mp4", "https:", "https:a", "//a/v", "C:\\v.mp4"];
+describe("an optional field", () => {
+  it.each(["", " ", "\u3000", null, undefined])("that is %j is left out", async (blank) => {
+    const audio = { audio_type: blank, audio_url: blank, audio_file: blank };
+    const optional = { ...audio, task_id: blank, voice_speed: blank };
+    const given = { input: { video_id: "v", ...text, ...optional }, callback_url: blank };
+    expect(await sentBody(given)).toEqual({ input: { video_id: "v", ...text } });
+  });
+
+  it("that the library does not know is sent even if it is blank", async () => {
+    const given = { input: { video_id: "v", ...text, seed: null }, note: "" };
+    expect(await sentBody(given)).toEqual(given);
+  });
+
+  it("is a string where it has one", async () => {
+    expect(await fieldOf({ video_id: "v", ...text, task_id: 5 })).toBe("input.task_id");
+    expect(await fieldOf({ video_id: "v", ...text, audio_type: ["url"] })).toBe("input.audio_type");
+  });
+});
+
+describe("a field in the wrong place", () => {
+  const input = { video_id: "v", ...text };
+
+  it.each(["mode", "video_id", "task_id", "text", "voice_speed", "audio_url", "audio_file"])(
+    "is refused with the right place: %s beside input",
+    async (field) => {
+      const error = await refusal({ input, [field]: "x" });
+      const message = `There is no ${field}: use request.input.${field} instead.`;
+      expect(error).toMatchObject({ field, message });
+    },
+  );
+
+  it.each(["callback_url", "callbackUrl"])(
+    "is refused with the right place: input.%s",
+    async (name) => {
+      const error = await refusal({ input: { ...input, [name]: "https://a.example" } });
+      const message = `There is no input.${name}: use request.callback_url instead.`;
+      expect(error).toMatchObject({ field: `input.${name}`, message });
+    },
+  );
 
   it.each([
-    [
-      "input.video_url",
-      odd,
-      (given: unknown) => ({ input: { video_url: given, ...text } }),
-      notUrl,
-    ],
+    ["voiceSpeed", "voice_speed"],
+    ["videoUrl", "video_url"],
+    ["videoURL", "video_url"],
+    ["VoiceId", "voice_id"],
+    ["voiceid", "voice_id"],
+    ["taskId", "task_id"],
+    ["audio-url", "audio_url"],
+    ["Mode", "mode"],
+  ])("is refused where it is misspelled: input.%s", async (name, field) => {
+    const error = await refusal({ input: { ...input, [name]: "x" } });
+    const message = `There is no input.${name}: use request.input.${field} instead.`;
+    expect(error).toMatchObject({ field: `input.${name}`, message });
+  });
+
+  it.each([
+    ["callbackUrl", "callback_url"],
+    ["callbackURL", "callback_url"],
+    ["Input", "input"],
+    ["videoUrl", "input.video_url"],
+    ["voiceSpeed", "input.voice_speed"],
+  ])("is refused where it is misspelled: %s beside input", async (name, place) => {
+    const error = await refusal({ input, [name]: "x" });
+    const message = `There is no ${name}: use request.${place} instead.`;
+    expect(error).toMatchObject({ field: name, message });
+  });
+
+  it("does not compile, also from a variable, and the compiler says where to put it", () => {
+    const url: string = "https://a.example";
+    const inside = { ...input, callback_url: url };
+    const outside = { input, voice_speed: 1 };
+    compiles((create) => {
+      // @ts-expect-error -- put this field beside input
+      void create({ input: inside });
+      // @ts-expect-error -- put this field into input
+      void create(outside);
+    });
+  });
+});
+
+describe("a slip", () => {
+  const file = { video_id: "v", ...audio, audio_type: "file" };
+  const fields: [string, (given: unknown) => object][] = [
+    ["input.video_url", (given) => ({ input: { video_url: given, ...text } })],
     [
       "input.audio_url",
-      odd,
-      (given: unknown) => ({
-        input: { video_id: "v", ...audio, audio_type: "url", audio_url: given },
-      }),
-      notUrl,
+      (given) => ({ input: { video_id: "v", ...audio, audio_type: "url", audio_url: given } }),
     ],
-    [
-      "callback_url",
-      odd,
-      (given: unknown) => ({ input: { video_id: "v", ...text }, callback_url: given }),
-      notUrl,
-    ],
-    [
-      "input.audio_file",
-      ["data:audio/mp3;base64,AAAA", "AA AA", "AAAA\n", "AA-_", "AA=A", Buffer.from("a"), 5],
-      (given: unknown) => ({ input: { ...file, audio_file: given } }),
-      notBase64,
-    ],
-  ])("in %s is told with what to do: %j", async (field, values, request, why) => {
-    for (const value of values) {
+    ["callback_url", (given) => ({ input: { video_id: "v", ...text }, callback_url: given })],
+  ];
+
+  it.each(fields)("in %s is refused with what to do", async (field, request) => {
+    for (const [value, why] of [
+      ["./v.mp4", "there is no upload"],
+      ["https://a.example/my video.mp4", "has line breaks or spaces"],
+      ["https://[", "is not a valid URL"],
+    ]) {
       const error = await refusal(request(value));
-      expect(error).toMatchObject({ field, message: `${field} ${why}.` });
+      expect(error).toMatchObject({ field, message: expect.stringContaining(`${why}`) as unknown });
     }
+  });
+
+  it("in input.audio_file is refused with what to do", async () => {
+    const error = await refusal({ input: { ...file, audio_file: Buffer.from("a") } });
+    expect(error).toMatchObject({ field: "input.audio_file" });
+    expect(error.message).toContain('not bytes: pass buffer.toString("base64")');
+  });
+
+  it.each([
+    ["input.voice_speed", { input: { video_id: "v", ...text, voice_speed: NaN } }],
+    ["input.voice_speed", { input: { video_id: "v", ...text, voice_speed: -Infinity } }],
+    ["input.video_id", { input: { video_id: NaN, video_url, ...text } }],
+    ["input.seeds.1", { input: { video_id: "v", ...text, seeds: [1, Infinity] } }],
+    ["priority", { input: { video_id: "v", ...text }, priority: NaN }],
+  ])("of a number that JSON does not have is refused: %s", async (field, request) => {
+    const error = await refusal(request);
+    expect(error.field).toBe(field);
+    expect(error.message).toMatch(/ is -?(?:NaN|Infinity), which JSON cannot express\.$/);
+  });
+
+  it.each([
+    ["input.text", { input: { video_id: "v", ...text, text: "好\ud83d" } }],
+    ["input.video_id", { input: { video_id: "\ude00", ...text } }],
+    ["input.voice_id", { input: { video_id: "v", ...text, voice_id: "\ude00\ud83d" } }],
+    ["input.extra.note", { input: { video_id: "v", ...text, extra: { note: "\ud83d!" } } }],
+    ["callback_url", { input: { video_id: "v", ...text }, callback_url: "https://a/\ud83d" }],
+  ])("of half an emoji is refused: %s", async (field, request) => {
+    const error = await refusal(request);
+    expect(error.field).toBe(field);
+    expect(error.message).toContain("has half an emoji");
   });
 
   it("is not looked for in what the server judges", async () => {
     const long = "很长".repeat(1000);
     const odd = { text: long, voice_id: "nobody", voice_language: "fr", voice_speed: 99 };
-    const urls = { video_url: "gs://bucket/v.avi", callback_url: "HTTP://a" };
-    const input = { mode: "text2video", ...odd, video_url: urls.video_url };
-    const request = { input, callback_url: urls.callback_url };
+    const input = { mode: "text2video", ...odd, video_url: "http://a.example:8080/v.avi?q={a}#😀" };
+    const request = { input, callback_url: "HTTP://a" };
     expect(await sentBody(request)).toEqual(request);
   });
 
@@ -258,7 +359,7 @@ describe("a request without an input that is JSON", () => {
   const withoutInput = (request: unknown): [unknown, string, string] => [
     request,
     "input",
-    "input is missing: pass { input: { … } }.",
+    "input is missing: pass { input: { video_url, mode, … } }.",
   ];
 
   it("is refused where a getter throws, whatever it throws", async () => {
@@ -272,13 +373,13 @@ describe("a request without an input that is JSON", () => {
   });
 
   it.each<[unknown, string, string]>([
-    ...[null, 5, "input", [], {}, { input: null }, { input: [] }].map(withoutInput),
+    ...[undefined, null, 5, "input", [], {}].map(withoutInput),
+    ...[{ input: null }, { input: [] }, { input: "{}" }].map(withoutInput),
     withoutInput({ video_url, ...text }),
-    [undefined, "input", "not JSON"],
     [{ toJSON: () => undefined }, "input", "not JSON"],
     [{ input: circle }, "input", "not JSON"],
     [{ input: { video_id: "v", ...text, voice_speed: 1n } }, "input", "not JSON"],
-    [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "exactly one"],
+    [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "not both"],
   ])("is refused: %o", async (request, field, message) => {
     const error = await refusal(request);
     expect(error).toMatchObject({ field, message: expect.stringContaining(message) as unknown });
@@ -290,7 +391,10 @@ describe("a task id", () => {
     ["plain-1", "plain-1"],
     ["a/b", "a%2Fb"],
     ["a?b#c", "a%3Fb%23c"],
-    [" a b ", "%20a%20b%20"],
+    [" a b ", "a%20b"],
+    ["T-1\n", "T-1"],
+    ["\ufeffT-1\r\n", "T-1"],
+    ["\u3000T-1\t", "T-1"],
     ["任务", "%E4%BB%BB%E5%8A%A1"],
     ["%2e%2e", "%252e%252e"],
     ["...", "..."],
@@ -301,18 +405,55 @@ describe("a task id", () => {
     expect(sent.map(({ url }) => url)).toEqual([`${baseUrl}${endpoint}/${segment}`]);
   });
 
-  it.each(["", " ", "\u3000", ".", "..", " .. ", "\ud800", 5, undefined, null, { task_id: "t" }])(
-    "%j is refused and nothing is sent",
-    async (id) => {
-      const { client, sent } = setUp();
-      for (const call of [client.get(id as string), client.wait(id as string)]) {
-        const error = await errorOf(call, InvalidRequestError);
-        expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
-        const isText = typeof id === "string";
-        const why = isText ? "is blank or invalid in a URL" : "is not a string; pass task.task_id";
-        expect(error.message).toBe(`The task id ${why}.`);
-      }
-      expect(sent).toEqual([]);
+  const unfit = "is blank or invalid in a URL";
+  const notText = "is not a string: await create, then pass task.task_id";
+  const promise = Promise.resolve({ task_id: "t" });
+
+  it.each<[unknown, string]>([
+    ["", unfit],
+    ["\u3000\n", unfit],
+    [".", unfit],
+    [" .. ", unfit],
+    ["\ud800", unfit],
+    ["T-1\nT-2", unfit],
+    ["T-1\u0000", unfit],
+    ["T\u200b-1", unfit],
+    [5, notText],
+    [null, notText],
+    [{ task_id: "t" }, notText],
+    [["t"], notText],
+    [undefined, notText],
+    [promise, notText],
+    [String(undefined), notText],
+    [String(null), notText],
+    ["[object Object]", notText],
+    ["[object Promise]", notText],
+  ])("%j is refused and nothing is sent", async (id, why) => {
+    const { client, sent } = setUp();
+    for (const call of [client.get(id as string), client.wait(id as string)]) {
+      const error = await errorOf(call, InvalidRequestError);
+      expect(error).toMatchObject({ field: "taskId", mayHaveCreatedTask: false });
+      expect(error.message).toBe(`The task id ${why}.`);
+    }
+    expect(sent).toEqual([]);
+  });
+});
+
+describe("parseLipSyncRequest", () => {
+  it("returns what create sends, as a copy", async () => {
+    const row = { input: { video_id: "v", video_url: "", ...text, task_id: null }, note: "mine" };
+    const request = parseLipSyncRequest(row);
+    expectTypeOf(request).toEqualTypeOf<LipSyncRequest>();
+    expect(request).toEqual({ input: { video_id: "v", ...text }, note: "mine" });
+    expect(await sentBody(row)).toEqual(request);
+    expect(row.input.video_url).toBe("");
+  });
+
+  it.each([undefined, "{}", { input: { video_url } }, { input: { videoUrl: video_url, ...text } }])(
+    "throws what create rejects with: %j",
+    async (value) => {
+      const error = await refusal(value);
+      expect(() => parseLipSyncRequest(value)).toThrow(error);
     },
   );
 });

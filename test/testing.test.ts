@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   ApiError,
   ConnectionError,
   createLipSyncClient,
   type LipSyncRequest,
+  type LipSyncTask,
   TaskFailedError,
 } from "../src/index.js";
 import { createFakeGateway } from "../src/testing.js";
@@ -102,33 +103,60 @@ describe("createFakeGateway", () => {
     }
   });
 
-  const audio = { video_url: "u", mode: "audio2video", audio_type: "url", audio_url: "u" };
+  const video_url = "https://a.example/v.mp4";
+  const audio_url = "https://a.example/a.mp3";
+  const audio = { video_url, mode: "audio2video", audio_type: "url", audio_url };
+  const file = { video_url, mode: "audio2video", audio_type: "file" };
+  const text = request.input;
   const noSpeed = "voice_speed must be from 0.8 to 2";
   const noLanguage = "voice_language is neither zh nor en";
-
   const noMode = "mode is neither text2video nor audio2video";
   const noType = "audio_type is neither file nor url";
+  const noInput = "input is missing: pass { input: { video_url, mode, … } }.";
+  const noVideo = "The video is missing: give input.video_id or input.video_url.";
+  const bothVideos = "Give input.video_id or input.video_url, not both.";
+  const spaces = "has line breaks or spaces: remove them.";
+  const callback_url = "https://a.example";
 
-  it.each([
-    ["input is missing", undefined],
-    ["input is missing", "{"],
-    ["input is missing", {}],
-    ["give either video_id or video_url", { input: { ...audio, video_url: " " } }],
-    ["give either video_id or video_url", { input: { ...audio, video_id: "v" } }],
-    [noMode, { input: { video_url: "u" } }],
+  it.each<[string, unknown]>([
+    [noInput, undefined],
+    [noInput, "{"],
+    [noInput, {}],
+    [noVideo, { input: { ...audio, video_url: " " } }],
+    [bothVideos, { input: { ...audio, video_id: "v" } }],
+    ["input.mode is missing.", { input: { video_url } }],
     [noMode, { input: { ...audio, mode: "toString" } }],
-    [noType, { input: { ...audio, audio_type: undefined } }],
-    ["audio_url is missing", { input: { ...audio, audio_url: undefined } }],
-    ["audio_file is missing", { input: { ...audio, audio_type: "file" } }],
-    ["text is missing", { input: { ...request.input, text: "" } }],
-    ["voice_id is missing", { input: { ...request.input, voice_id: 5 } }],
-    ["voice_language is missing", { input: { ...request.input, voice_language: null } }],
-    [noLanguage, { input: { ...request.input, voice_language: "fr" } }],
-    [noSpeed, { input: { ...request.input, voice_speed: 0.7 } }],
-    [noSpeed, { input: { ...request.input, voice_speed: 2.1 } }],
-    [noSpeed, { input: { ...request.input, voice_speed: "1" } }],
-    ["audio_url is a field of the other mode", { input: { ...request.input, audio_url: "u" } }],
+    ["input.audio_type is missing.", { input: { ...audio, audio_type: undefined } }],
+    [noType, { input: { ...audio, audio_type: "stream" } }],
+    ["input.audio_url is missing.", { input: { ...audio, audio_url: undefined } }],
+    ["input.audio_file is missing.", { input: file }],
+    ["input.text is missing.", { input: { ...text, text: "" } }],
+    ["input.voice_id is not a string.", { input: { ...text, voice_id: 5 } }],
+    ["input.voice_language is missing.", { input: { ...text, voice_language: null } }],
+    [noLanguage, { input: { ...text, voice_language: "fr" } }],
+    [noSpeed, { input: { ...text, voice_speed: 0.7 } }],
+    [noSpeed, { input: { ...text, voice_speed: 2.1 } }],
+    [noSpeed, { input: { ...text, voice_speed: "1" } }],
+    [noSpeed, { input: { ...text, voice_speed: NaN } }],
+    ["audio_url is a field of the other mode", { input: { ...text, audio_url } }],
     ["voice_speed is a field of the other mode", { input: { ...audio, voice_speed: 1 } }],
+    [
+      "There is no input.callback_url: use request.callback_url instead.",
+      { input: { ...audio, callback_url } },
+    ],
+    [
+      "There is no input.voiceSpeed: use request.input.voice_speed instead.",
+      { input: { ...text, voiceSpeed: 1 } },
+    ],
+    ["There is no video_url: use request.input.video_url instead.", { input: text, video_url }],
+    [
+      "input.video_url must be an http(s) URL: there is no upload.",
+      { input: { ...audio, video_url: "file:///v.mp4" } },
+    ],
+    ["input.audio_url is not a valid URL.", { input: { ...audio, audio_url: "https://[" } }],
+    [`input.audio_url ${spaces}`, { input: { ...audio, audio_url: `${audio_url}\n` } }],
+    [`input.audio_file ${spaces}`, { input: { ...file, audio_file: "AAAA\n" } }],
+    ["input.text has half an emoji: a lone surrogate.", { input: { ...text, text: "好\ud83d" } }],
   ])("refuses a request: %s", async (message, body) => {
     const { gateway } = setUp();
     const text = typeof body === "string" ? body : JSON.stringify(body);
@@ -138,7 +166,7 @@ describe("createFakeGateway", () => {
     expect(answer.status).toBe(400);
     expect(await answer.json()).toEqual({ code: 1201, message, request_id: "request-1" });
     expect(gateway.tasks.size).toBe(0);
-    expect(gateway.received).toEqual([{ method: "POST", path: endpoint, body }]);
+    expect(gateway.received).toHaveLength(1);
   });
 
   it.each([
@@ -208,7 +236,9 @@ describe("createFakeGateway", () => {
     await expect(client.create(request, { maxRetries: 0 })).resolves.toBeDefined();
     expect((await gateway.fetch(`${gateway.baseUrl}/mine.mp4`)).status).toBe(200);
     gateway.tasks.set("odd", { task_id: "" } as never);
-    await expect(client.get("odd")).rejects.toThrow("the response has no task");
+    for (let poll = 0; poll < 2; poll++) {
+      await expect(client.get("odd")).rejects.toThrow("the response has no task");
+    }
   });
 
   it("may be given a promise that rejects before its request comes", async () => {
@@ -239,5 +269,243 @@ describe("createFakeGateway", () => {
     gateway.tasks.delete("task-1");
     ids.push(await client.create(request));
     expect(ids.map(({ task_id }) => task_id)).toEqual(["task-1", "task-2", "task-3"]);
+  });
+
+  it("fails as Node's fetch does where the connection is refused or reset", async () => {
+    const { gateway, client } = setUp();
+    const once = { maxRetries: 0 };
+    gateway.answerNext("refused", "reset");
+    const refused = await errorOf(client.create(request, once), ConnectionError);
+    expect(refused.mayHaveCreatedTask).toBe(false);
+    expect(refused.message).toMatch(/: fetch failed: connect ECONNREFUSED 127\.0\.0\.1:443$/);
+    const reset = await errorOf(client.create(request, once), ConnectionError);
+    expect(reset.mayHaveCreatedTask).toBe(true);
+    expect(reset.message).toContain(": fetch failed: read ECONNRESET");
+    expect(gateway.received).toHaveLength(2);
+    expect(gateway.tasks.size).toBe(0);
+  });
+
+  it("hangs until the request is aborted", async () => {
+    const { gateway, client } = setUp();
+    gateway.answerNext("hang", "hang");
+    const hanging = client.create(request, { maxRetries: 0, timeoutMs: 5 });
+    const error = await errorOf(hanging, ConnectionError);
+    expect(error.message).toContain("timed out after 5 ms");
+    expect(error.mayHaveCreatedTask).toBe(true);
+    const controller = new AbortController();
+    const aborted = client.get("t", { signal: controller.signal });
+    await vi.waitFor(() => {
+      expect(gateway.received).toHaveLength(2);
+    });
+    controller.abort("enough");
+    await expect(aborted).rejects.toBe("enough");
+    await expect(client.create(request)).resolves.toMatchObject({ task_id: "task-1" });
+  });
+
+  it.each(["%E0%A4%A", "%", "%zz", "a%2"])("does not know the malformed id %s", async (id) => {
+    const { gateway } = setUp();
+    const headers = { authorization: `Bearer ${gateway.apiKey}` };
+    const answer = await gateway.fetch(`${gateway.baseUrl}${endpoint}/${id}`, { headers });
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ code: 1203 });
+    expect((await gateway.fetch(`${gateway.baseUrl}/${id}.mp4`, { headers })).status).toBe(404);
+    expect(gateway.received[0]?.path).toBe(`${endpoint}/${id}`);
+  });
+
+  it.each(["a/b", "a b", "100%", "任务"])(
+    "gives the video of a task called %s",
+    async (task_id) => {
+      const { gateway, client } = setUp({ polls: 0 });
+      gateway.tasks.set(task_id, {
+        task_id,
+        task_status: "submitted",
+        created_at: 1,
+        updated_at: 2,
+      });
+      const { task_result } = await client.wait(task_id, { intervalMs: 0 });
+      expect((await gateway.fetch(task_result.videos[0].url)).status).toBe(200);
+    },
+  );
+});
+
+describe("with durationMs", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const statusOf = async (client: { get: (id: string) => Promise<LipSyncTask> }, id: string) =>
+    (await client.get(id)).task_status;
+
+  it("a task progresses by time, polled or not", async () => {
+    const { gateway, client } = setUp({ durationMs: 1000, polls: 1 });
+    const { task_id } = await client.create(request);
+    for (let poll = 0; poll < 5; poll++) {
+      expect(await statusOf(client, task_id)).toBe("submitted");
+    }
+    vi.advanceTimersByTime(250);
+    expect(gateway.tasks.get(task_id)).toMatchObject({ task_status: "processing" });
+    vi.advanceTimersByTime(749);
+    expect(await statusOf(client, task_id)).toBe("processing");
+    vi.advanceTimersByTime(1);
+    const task = gateway.tasks.get(task_id);
+    expect(task).toMatchObject({ task_status: "succeed" });
+    expect((task?.updated_at ?? 0) - (task?.created_at ?? 0)).toBe(1000);
+    expect(await client.get(task_id)).toEqual(task);
+  });
+
+  it.each([0, 1])("of %j, a task is done at once", async (durationMs) => {
+    const { client } = setUp({ durationMs });
+    const { task_id, task_status } = await client.create(request);
+    expect(task_status).toBe("submitted");
+    vi.advanceTimersByTime(1);
+    expect(await statusOf(client, task_id)).toBe("succeed");
+  });
+
+  it("of Infinity, a task is never done", async () => {
+    const { client } = setUp({ durationMs: Infinity });
+    const { task_id } = await client.create(request);
+    vi.advanceTimersByTime(3_600_000);
+    expect(await statusOf(client, task_id)).toBe("submitted");
+  });
+
+  it("tasks fail as they were told, and free a slot", async () => {
+    const { client } = setUp({ durationMs: 100, failWith: "no face", maxParallelTasks: 1 });
+    const { task_id } = await client.create(request);
+    const once = { maxRetries: 0 };
+    await expect(client.create(request, once)).rejects.toMatchObject({ code: 1303 });
+    vi.advanceTimersByTime(100);
+    await expect(client.wait(task_id)).rejects.toThrow("no face");
+    await expect(client.create(request, once)).resolves.toMatchObject({ task_id: "task-2" });
+  });
+
+  it("a task that a test set is returned as it is, and then takes its time from there", async () => {
+    const { gateway, client } = setUp({ durationMs: 1000 });
+    const { task_id } = await client.create(request);
+    vi.advanceTimersByTime(600);
+    const mine = { task_id, task_status: "submitted", created_at: 1, updated_at: 2 } as const;
+    gateway.tasks.set(task_id, mine);
+    vi.advanceTimersByTime(1000);
+    expect(await client.get(task_id)).toEqual(mine);
+    vi.advanceTimersByTime(999);
+    expect(await statusOf(client, task_id)).toBe("processing");
+    vi.advanceTimersByTime(1);
+    expect(await statusOf(client, task_id)).toBe("succeed");
+  });
+
+  it("a task that a test finished or removed stays so", async () => {
+    const { gateway, client } = setUp({ durationMs: 1000 });
+    const [first, second] = [await client.create(request), await client.create(request)];
+    gateway.tasks.delete(second.task_id);
+    const failed = { ...first, task_status: "failed" } as const;
+    gateway.tasks.set(first.task_id, failed);
+    expect(await client.get(first.task_id)).toEqual(failed);
+    vi.advanceTimersByTime(5000);
+    expect([...gateway.tasks.values()]).toEqual([failed]);
+  });
+
+  it("its timers keep no process alive", async () => {
+    vi.useRealTimers();
+    const timers: { hasRef(): boolean }[] = [];
+    const { setTimeout } = globalThis;
+    const spy = vi.spyOn(globalThis, "setTimeout").mockImplementation((work, delayMs) => {
+      const timer = setTimeout(work, delayMs);
+      timers.push(timer);
+      return timer;
+    });
+    const { gateway } = setUp({ durationMs: 60_000 });
+    await gateway.fetch(gateway.baseUrl + endpoint, {
+      method: "POST",
+      headers: { authorization: `Bearer ${gateway.apiKey}` },
+      body: JSON.stringify(request),
+    });
+    spy.mockRestore();
+    expect(timers.map((timer) => timer.hasRef())).toEqual([false, false]);
+  });
+
+  it("works where a timer is a number, as in browsers", async () => {
+    const works: (() => void)[] = [];
+    const setTimeout = (work: () => void) => works.push(work);
+    vi.stubGlobal("setTimeout", setTimeout);
+    const { gateway } = setUp({ durationMs: 60_000 });
+    await gateway.fetch(gateway.baseUrl + endpoint, {
+      method: "POST",
+      headers: { authorization: `Bearer ${gateway.apiKey}` },
+      body: JSON.stringify(request),
+    });
+    vi.unstubAllGlobals();
+    for (const work of works) work();
+    expect(gateway.tasks.get("task-1")).toMatchObject({ task_status: "succeed" });
+  });
+});
+
+describe("onCallback", () => {
+  const callback_url = "https://caller.example/?job=7";
+
+  /** A gateway, and the callbacks that it made. */
+  function setUpCallbacks(options?: Parameters<typeof createFakeGateway>[0]) {
+    const calls: [string, LipSyncTask][] = [];
+    const onCallback = (url: string, task: LipSyncTask) => calls.push([url, task]);
+    return { calls, ...setUp({ onCallback, ...options }) };
+  }
+
+  it("gets the task on each status change, once", async () => {
+    const { calls, gateway, client } = setUpCallbacks({ polls: 3 });
+    const { task_id } = await client.create({ ...request, callback_url });
+    expect(calls).toEqual([]);
+    await client.wait(task_id, { intervalMs: 0 });
+    await client.get(task_id);
+    expect(calls.map(([url, task]) => [url, task.task_status])).toEqual([
+      [callback_url, "processing"],
+      [callback_url, "succeed"],
+    ]);
+    expect(calls[1]?.[1]).toEqual(gateway.tasks.get(task_id));
+  });
+
+  it("gets it by time, where nobody polls", async () => {
+    vi.useFakeTimers();
+    const { calls, client } = setUpCallbacks({ durationMs: 1000, failWith: "no face" });
+    const { task_id } = await client.create({ ...request, callback_url });
+    vi.advanceTimersByTime(250);
+    expect(calls).toMatchObject([[callback_url, { task_id, task_status: "processing" }]]);
+    vi.advanceTimersByTime(750);
+    vi.useRealTimers();
+    expect(calls).toHaveLength(2);
+    expect(calls[1]).toMatchObject([callback_url, { task_id, task_status_msg: "no face" }]);
+  });
+
+  it("is not called for a task without a callback_url, nor for one that a test set", async () => {
+    const { calls, gateway, client } = setUpCallbacks({ polls: 1 });
+    const { task_id } = await client.create({ ...request, callback_url: undefined });
+    await client.wait(task_id);
+    gateway.tasks.set("mine", { ...gateway.tasks.get(task_id), task_id: "mine" } as LipSyncTask);
+    await client.get("mine");
+    expect(calls).toEqual([]);
+  });
+
+  it("cannot change the task, nor disturb the gateway", async () => {
+    const onCallback = async (_: string, task: LipSyncTask) => {
+      task.task_status = "failed";
+      await Promise.reject(new Error("The receiver is down."));
+    };
+    const { client } = setUp({ onCallback, polls: 1 });
+    const { task_id } = await client.create({ ...request, callback_url });
+    await expect(client.wait(task_id)).resolves.toMatchObject({ task_status: "succeed" });
+    const throwing = setUp({
+      onCallback: () => {
+        throw new Error("The receiver is down.");
+      },
+    });
+    const created = await throwing.client.create({ ...request, callback_url });
+    await expect(throwing.client.wait(created.task_id, { intervalMs: 0 })).resolves.toBeDefined();
+  });
+
+  it("is optional, and may be undefined", async () => {
+    const none = { onCallback: undefined, durationMs: undefined, polls: undefined };
+    const { client } = setUp(none);
+    const { task_id } = await client.create({ ...request, callback_url });
+    await expect(client.wait(task_id, { intervalMs: 0 })).resolves.toBeDefined();
   });
 });

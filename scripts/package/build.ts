@@ -30,9 +30,9 @@ if (status !== 0) process.exit(1);
 // A declaration that no entry imports describes the inside of the bundles.
 const needed = new Set<string>();
 for (const entry of ENTRIES) await need(path.join("dist", "src", `${entry}.d.ts`));
-for (const name of await readdir(path.join("dist", "src"))) {
+for (const name of await readdir(path.join("dist", "src"), { recursive: true })) {
   const file = path.join("dist", "src", name);
-  if (!needed.has(file)) await rm(file);
+  if (name.endsWith(".d.ts") && !needed.has(file)) await rm(file);
 }
 
 async function need(declaration: string): Promise<void> {

@@ -11,6 +11,9 @@ void create({ input: { video_id: "v", video_url: "u", ...speech } });
 // Type '"u"' is not assignable to type '"put this field into input"'.
 void create({ video_url: "u" });
 
+// Type '"https://a.example"' is not assignable to type '"put this field beside input"'.
+void create({ input: { video_id: "v", callback_url: "https://a.example", ...speech } });
+
 // Property 'video_url' is missing … but required in type 'VideoUrlUnlessVideoId'.
 void create({ input: { ...speech } });
 

@@ -56,7 +56,7 @@ describe("the page on requests", () => {
 
   it("sends nothing for what does not compile", async () => {
     const { exitCode, stderr } = await run(below("## What does not compile", page));
-    expect(stderr).toContain("Give exactly one of input.video_id and input.video_url.");
+    expect(stderr).toContain("Give input.video_id or input.video_url, not both.");
     expect({ exitCode, received: gateway.received }).toEqual({ exitCode: 1, received: [] });
   });
 

@@ -89,8 +89,10 @@ test("sends a create exactly if one of the two videos is given", async () => {
       ([, value]) => value != null && (typeof value !== "string" || hasText(value)),
     );
     const [name, video] = present[0] ?? [];
-    const isUrl = name === "video_id" || /^[a-z][a-z0-9+.-]*:\/\/\S/i.test(String(video));
-    const isValid = present.length === 1 && hasText(video) && isUrl;
+    const text = hasText(video) ? video : "";
+    const isUrl = /^https?:\/\/[^\s/\\]\S*$/i.test(text) && URL.canParse(text);
+    const isVideo = name === "video_id" || isUrl;
+    const isValid = present.length === 1 && hasText(video) && isVideo;
     // What JSON changes may be refused as well, whatever it becomes.
     const isChanged = given.some(([, value], n) => value != null && wire[n]?.[1] !== value);
     if (isValid && (isSent || !isChanged)) {
@@ -256,13 +258,14 @@ test("asks for exactly the task whose id is given, or refuses the id", async () 
     blank,
     fc.string({ unit: of(".", "/", "\\", "%", "2e", "?", "#", " ", "$&", "{task_id}", "a") }),
     fc.string({ unit: fc.nat({ max: 0xffff }).map((unit) => String.fromCharCode(unit)) }),
+    of("undefined", "null", " T-1\n", "T-1\nT-2", "\u200b"),
     of(".", "..", "%2e%2e", "a/../b", "../create", "\ud800", "a\udc00", "？", "…"),
     fc.oneof(notString, notJson, of(undefined, null)),
   );
   await holdsFor(4000, id, async (taskId) => {
-    const text = typeof taskId === "string" ? taskId : "";
-    // Dots between blanks would be a segment of their own; that they are refused, too, does no harm.
-    if (/\p{Surrogate}/u.test(text) || ["", ".", ".."].includes(text.trim())) {
+    const text = typeof taskId === "string" ? taskId.trim() : "";
+    const isInvisible = /[\p{Surrogate}\p{Control}\p{Format}]/u.test(text);
+    if (isInvisible || ["", ".", "..", "undefined", "null"].includes(text)) {
       for (const method of ["get", "wait"] as const) {
         const fetch = vi.fn<Fetch>();
         const call = clientOf({ fetch })[method](taskId as string);
@@ -277,7 +280,7 @@ test("asks for exactly the task whose id is given, or refuses the id", async () 
     expect({ origin, search, hash }).toEqual({ origin: baseUrl, search: "", hash: "" });
     const segments = pathname.split("/");
     expect(segments.slice(0, -1).join("/")).toBe(endpoint);
-    expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(taskId);
+    expect(decodeURIComponent(segments.at(-1) ?? "")).toBe(text);
   });
 });
 
@@ -302,15 +305,17 @@ async function expectRefusal(options: LipSyncClientOptions, secret: string): Pro
 test("sends exactly the API key, or refuses it without telling it", async () => {
   const space = of("", " ", "\n", "\t ", "\u3000");
   const scheme = of("", "", "Bearer ", "bearer  ", "BEARER\t", "Bearer", "Bearer Bearer ");
-  const special = of("{{YOUR_API_KEY}}", "{{ KEY }}", "", "é-key-é-key");
+  const placeholder = of("{{YOUR_API_KEY}}", "{{ KEY }}", "<key>", "${KEY}", "sk-...", "null");
+  const special = fc.oneof(placeholder, of("", "é-key-é-key", '"sk-in-quotes"', "'sk-in-quotes'"));
   const key = fc.oneof(fc.stringMatching(/^[!-~]{0,60}$/), anyText, special);
   const parts = fc.tuple(space, scheme, key, space).map((parts) => parts.join(""));
   await holdsFor(4000, fc.tuple(parts, fc.boolean()), async ([given, isFunction]) => {
     const options = { apiKey: isFunction ? () => given : given };
     const trimmed = given.trim();
     const bare = /^bearer(?:\s|$)/i.test(trimmed) ? trimmed.slice(6).trim() : trimmed;
-    const isPlaceholder = bare.startsWith("{{") && bare.endsWith("}}") && bare.length >= 4;
-    if (!/^[!-~]+$/.test(bare) || isPlaceholder) return expectRefusal(options, bare);
+    const isPlaceholder = /^(?:\{\{.*\}\}|\$\{.*\}|<.*>|.*\.{3}|undefined|null)$/.test(bare);
+    const isInQuotes = /^["'`]|["'`]$/.test(bare);
+    if (!/^[!-~]+$/.test(bare) || isPlaceholder || isInQuotes) return expectRefusal(options, bare);
     expect(await sendWith("task", options)).toMatchObject({ authorization: `Bearer ${bare}` });
   });
 });
@@ -328,7 +333,8 @@ test("adds the path to exactly the base URL's origin and path, or refuses it", a
   const url = fc.tuple(scheme, user, host, path).map((parts) => parts.join(""));
   await holdsFor(4000, fc.oneof({ weight: 5, arbitrary: url }, anyText), async (given) => {
     const base = given.trim().replace(/\/+$/, "");
-    const isPlain = /^https?:\/\/[^?#@]+$/i.test(base) && URL.canParse(base);
+    const isPlain =
+      /^https?:\/\/[^?#@{}]+$/i.test(base) && !/["'`]$/.test(base) && URL.canParse(base);
     const last = base.split("/").slice(3).at(-1)?.toLowerCase() ?? "";
     if (!isPlain || ["v1", "kling", "videos", "lip-sync"].includes(last)) {
       return expectRefusal({ baseUrl: given }, apiKey);
