@@ -2,7 +2,7 @@
 // gets two tasks, and none is lost.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { settleLipSyncJob } from "../../src/bullmq.js";
+import { settleLipSyncJob } from "../../src/bullmq/index.js";
 import { type Member, startMember } from "./crew.js";
 import { type Fault, type Gateway, serveGateway } from "./gateway.js";
 import { type LipSyncQueue, openQueue, requestOf, untilQuiet } from "./queue.js";

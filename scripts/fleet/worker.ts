@@ -3,7 +3,7 @@
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { type LipSyncJob, lipSyncProcessor } from "../../src/bullmq.js";
+import { type LipSyncJob, lipSyncProcessor } from "../../src/bullmq/index.js";
 import { createLipSyncClient } from "../../src/index.js";
 import type { Step, WorkerEvent } from "./trace.js";
 

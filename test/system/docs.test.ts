@@ -28,7 +28,7 @@ const defaultsInCode: Record<string, string> = {
   ...(await numbersIn("LipSyncClientOptions", "client.ts")),
   ...(await numbersIn("WaitOptions", "wait.ts")),
   ...(await numbersIn("FakeGatewayOptions", "testing.ts")),
-  ...(await numbersIn("LipSyncProcessorOptions", "bullmq.ts")),
+  ...(await numbersIn("LipSyncProcessorOptions", "bullmq/processor.ts")),
 };
 
 describe("the documentation comment", () => {
