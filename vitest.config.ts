@@ -8,6 +8,27 @@ export default defineConfig({
       // No process, no socket, no compiler: for the edit loop, and what coverage is counted over.
       { extends: true, test: { name: "unit", include: ["test/*.test.ts"] } },
       { extends: true, test: { name: "system", include: ["test/system/*.test.ts"] } },
+      // The packed tarball in runtimes, compilers and bundlers that npm installs: minutes.
+      {
+        extends: true,
+        test: {
+          name: "package",
+          include: ["test/package/*.test.ts"],
+          globalSetup: "test/package/setup.ts",
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      // Workers that are killed. What they do depends on the clock, so one file runs at a time.
+      {
+        extends: true,
+        test: {
+          name: "fleet",
+          include: ["test/fleet/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 180_000,
+        },
+      },
     ],
     coverage: {
       include: ["src/**", "scripts/spec/{overlay,changes}.ts"],

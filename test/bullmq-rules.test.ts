@@ -102,6 +102,24 @@ describe("rule 1: data is written only under a proven lock, or by a settle that 
     expect(did.filter((what) => what.startsWith("data"))).toEqual([]);
   });
 
+  it("the second proof is over before the request is sent", async () => {
+    const { hooks, work, run, posts } = setUp();
+    const { promise: isProving, resolve: prove } = deferred();
+    const { promise: isProved, resolve: proved } = deferred();
+    let proofs = 0;
+    hooks.before = async (step) => {
+      if (step !== "lock" || ++proofs !== 2) return;
+      prove();
+      await isProved;
+    };
+    const working = work(run);
+    await isProving;
+    expect(posts()).toBe(0);
+    proved();
+    await working;
+    expect(posts()).toBe(1);
+  });
+
   it("a settle with an id leaves the data to a worker that has begun meanwhile", async () => {
     const { hooks, stored, did, settle } = setUp({}, parkedJob);
     hooks.before = (step) => {

@@ -1,6 +1,7 @@
 // Runs programs, builds and packs the tarball, and installs packages in folders of their own.
 import { execFile } from "node:child_process";
-import { access, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 
@@ -8,9 +9,6 @@ export const root = path.join(import.meta.dirname, "..", "..");
 
 /** A program failed; the message is what it printed. */
 export class ProgramError extends Error {}
-
-/** Something that this machine does not have and that could not be installed. */
-export class NotInstalledError extends Error {}
 
 const PROGRAM_TIMEOUT_MS = 300_000;
 const MAX_OUTPUT_BYTES = 16_000_000;
@@ -90,25 +88,18 @@ export async function install(
 ): Promise<string> {
   const cache = path.join(root, "node_modules", ".cache", "kling-lip-sync");
   const folder = path.join(cache, `${name}@${version}`.replace("/", "+"));
-  const modules = path.join(folder, "node_modules");
-  // npm writes this file last, so it is missing after an installation that was interrupted.
-  if (!(await exists(path.join(modules, ".package-lock.json")))) {
-    await mkdir(folder, { recursive: true });
-    await writeFile(path.join(folder, "package.json"), "{}");
+  if (!existsSync(folder)) {
+    await mkdir(cache, { recursive: true });
+    // Renamed when it is whole: an installation may be interrupted, or run twice at the same time.
+    const temporary = await mkdtemp(`${folder}-`);
     try {
-      await npmInstall(folder, "--ignore-scripts", `${name}@${version}`, ...companions);
-    } catch (error) {
-      throw new NotInstalledError(String(error));
+      await npmInstall(temporary, "--ignore-scripts", `${name}@${version}`, ...companions);
+      await rename(temporary, folder).catch((error: unknown) => {
+        if (!existsSync(folder)) throw error;
+      });
+    } finally {
+      await rm(temporary, { recursive: true, force: true });
     }
   }
-  return path.join(modules, name);
-}
-
-export async function exists(file: string): Promise<boolean> {
-  try {
-    await access(file);
-    return true;
-  } catch {
-    return false;
-  }
+  return path.join(folder, "node_modules", name);
 }

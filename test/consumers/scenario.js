@@ -1,9 +1,9 @@
 // Uses the installed package as a consumer does, in any runtime, and reports what happened. What
-// should have happened is in scripts/package/runtimes.ts.
+// should have happened is in test/package/runtimes.test.ts.
 export async function scenario(library, places) {
   const { createLipSyncClient, ApiError } = library;
-  const { origin, apiKey } = places;
-  const client = createLipSyncClient({ baseUrl: origin, apiKey });
+  const { apiKey } = places;
+  const client = createLipSyncClient({ baseUrl: places.gateway, apiKey });
 
   async function video() {
     const { task_id } = await client.create(REQUEST);
@@ -20,13 +20,13 @@ export async function scenario(library, places) {
       setTimeout(() => stop.abort(reason), 20);
       return response;
     };
-    const stalled = createLipSyncClient({ baseUrl: `${origin}/stalled`, apiKey, fetch: fetchHead });
+    const stalled = createLipSyncClient({ baseUrl: places.stalling, apiKey, fetch: fetchHead });
     const caught = await failureOf(stalled.create(REQUEST, { signal: stop.signal }));
     return caught === reason ? "rejects with the signal's reason" : describe(caught);
   }
 
   async function apiError() {
-    const broken = createLipSyncClient({ baseUrl: `${origin}/broken`, apiKey });
+    const broken = createLipSyncClient({ baseUrl: places.broken, apiKey });
     const error = await failureOf(broken.create(REQUEST));
     const { status, mayHaveCreatedTask } = error;
     return { isApiError: error instanceof ApiError, status, mayHaveCreatedTask };
@@ -59,7 +59,7 @@ export async function scenario(library, places) {
     apiError: await apiError(),
     dropped: await dropped(places.dropping),
     droppedForGood: await dropped(places.leaving),
-    connectionsLeft: await connectionsLeft(origin),
+    connectionsLeft: await connectionsLeft(places.stalling),
   };
   const [refused, unknownHost] = await Promise.all(unconnected);
   return { ...report, refused, unknownHost };
@@ -71,9 +71,9 @@ const REQUEST = {
 };
 
 /** How many stalled connections the server still has; an aborted call must close its own soon. */
-async function connectionsLeft(origin) {
+async function connectionsLeft(stalling) {
   for (let tries = 0; ; tries++) {
-    const left = await (await fetch(`${origin}/stalled-connections`)).json();
+    const left = await (await fetch(stalling)).json();
     if (left === 0 || tries === 40) return left;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -9,7 +9,7 @@ import { ConnectionError, createLipSyncClient } from "../../src/index.js";
 import type { LipSyncClient, LipSyncClientOptions, RequestOptions } from "../../src/index.js";
 import { errorOf } from "../fixtures/client.js";
 import { request } from "../fixtures/request.js";
-import { type Reaction, startFaultServer, startTcpServer } from "./fault-server.js";
+import { type Reaction, startFaultServer, startTcpServer } from "../fixtures/servers.js";
 
 vi.setConfig({ testTimeout: 30_000 });
 

@@ -2,9 +2,9 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeEach, afterEach, describe, expect, it, vi } from "vitest";
-import { serve } from "../../scripts/demo.js";
 import type { LipSyncRequest } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
+import { serve } from "../fixtures/gateway.js";
 import { below, blocksOf, bundle, load, pageOf } from "../fixtures/markdown.js";
 import { request } from "../fixtures/request.js";
 import { node, temporaryFolders } from "../fixtures/scripts.js";

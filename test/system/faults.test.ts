@@ -31,7 +31,7 @@ import {
   type Received,
   startFaultServer,
   startTcpServer,
-} from "./fault-server.js";
+} from "../fixtures/servers.js";
 
 vi.setConfig({ testTimeout: 30_000 });
 

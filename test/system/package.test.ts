@@ -2,10 +2,10 @@
 import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { compile, compileMistakes } from "../../scripts/package/compile.js";
 import { pack, root, run } from "../../scripts/package/pack.js";
 import { problemsOf, unpack } from "../../scripts/package/release-check.js";
 import { readProject, temporaryFolders } from "../fixtures/scripts.js";
+import { compile, compileMistakes } from "../fixtures/tsc.js";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -41,7 +41,7 @@ describe("the packed tarball", () => {
     }
   });
 
-  // With older and newer compilers and the other module systems: npm run test:runtimes.
+  // With older and newer compilers and the other module systems: npm run test:package.
   it("type-checks a consumer without any other package", async () => {
     await expect(compile(tsc, consumer, "consumer.ts", "nodenext")).resolves.toBeUndefined();
   });

@@ -5,8 +5,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
-import { serve } from "../../scripts/demo.js";
 import { createFakeGateway } from "../../src/testing.js";
+import { serve } from "../fixtures/gateway.js";
 import { blocksOf, bundle, pageOf } from "../fixtures/markdown.js";
 import { node, temporaryFolders } from "../fixtures/scripts.js";
 

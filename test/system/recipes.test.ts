@@ -16,9 +16,9 @@ import {
   onTestFinished,
   vi,
 } from "vitest";
-import { serve } from "../../scripts/demo.js";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
+import { serve } from "../fixtures/gateway.js";
 import { endpoint } from "../fixtures/client.js";
 import { load } from "../fixtures/markdown.js";
 import { blockOf, loadProgram, writeProgram } from "../fixtures/programs.js";

@@ -17,6 +17,7 @@ import {
 } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
 import * as table from "../fixtures/decisions.js";
+import { type Chance, chanceOf } from "../fixtures/random.js";
 import { request } from "../fixtures/request.js";
 
 const SEED = process.env["SEED"];
@@ -26,26 +27,6 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
 const OLD_KEY = "a-key-of-yesterday";
-
-/** Everything random in one run comes from one of these. */
-function chanceOf(seed: number) {
-  let state = seed >>> 0;
-  // mulberry32
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number) => Math.floor(next() * limit);
-  return {
-    next,
-    below,
-    happens: (probability: number) => next() < probability,
-    pick: <T>(choices: readonly [T, ...T[]]) => choices[below(choices.length)] ?? choices[0],
-  };
-}
-type Chance = ReturnType<typeof chanceOf>;
 
 /** One request that a call sent. */
 interface Step {

@@ -1,4 +1,4 @@
-// The code of docs/testing.md runs: as a program, and under Vitest. Jest is in `npm run test:runtimes`.
+// The code of docs/testing.md runs: as a program, and under Vitest. Jest is in `npm run test:package`.
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, test, vi } from "vitest";

@@ -1,31 +1,10 @@
-// A worker process of the fleet. It writes a line for each step of a job, before it does the step,
-// so that whoever kills it knows where it was; and it can freeze before a step.
+// A worker process. It prints a line for each step of a job, before it does the step, so that whoever
+// kills it knows where it was; and it can freeze before a step.
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import path from "node:path";
 import { type LipSyncJob, lipSyncProcessor } from "../../src/bullmq/index.js";
 import { createLipSyncClient } from "../../src/index.js";
-import type { Step, WorkerEvent } from "./trace.js";
-
-/** What a worker reads from the environment, as JSON in `FLEET_WORKER`. */
-export interface WorkerSettings {
-  redisPort: number;
-  queue: string;
-  baseUrl: string;
-  apiKey: string;
-  concurrency: number;
-  intervalMs: number;
-  pauseMs: number;
-  graceMs: number;
-  lockMs: number;
-  stalledMs: number;
-  /** The client's limit for one attempt. */
-  attemptMs: number;
-  /** In whose node_modules BullMQ is. */
-  folder: string;
-  /** Before which step the worker freezes, once; somebody else has to continue it. */
-  freezeAt?: Step | undefined;
-}
+import type { Step, WorkerEvent, WorkerSettings } from "./workers.js";
 
 const settings = JSON.parse(process.env["FLEET_WORKER"] ?? "") as WorkerSettings;
 let { freezeAt } = settings;
@@ -64,7 +43,7 @@ function nameOf({ input }: LipSyncJob["data"]): string {
   return input.mode === "text2video" ? input.text : "";
 }
 
-/** Lets the methods of a job say their step. */
+/** Lets the methods of a job print their step. */
 function traced(job: LipSyncJob): LipSyncJob {
   const name = nameOf(job.data);
   const extendLock = job.extendLock.bind(job);
@@ -75,7 +54,7 @@ function traced(job: LipSyncJob): LipSyncJob {
     if (proofs < 3) step(proofs === 1 ? "prove" : "prove again", name);
     const answer = await extendLock(...args);
     if (answer !== 1) say("lock lost", name);
-    return answer;
+    return settings.ignoresLock ? 1 : answer;
   };
   job.updateData = async (data) => {
     step(
@@ -87,11 +66,10 @@ function traced(job: LipSyncJob): LipSyncJob {
   return job;
 }
 
-// The types are those of the version that is installed here; what is used of them, all versions have.
-const require = createRequire(path.join(settings.folder, "package.json"));
-const { Worker } = require("bullmq") as typeof import("bullmq");
+// The types are those of the version that is installed here; all versions have what is used of them.
+const { Worker } = createRequire(import.meta.url)(settings.bullmq) as typeof import("bullmq");
 const worker = new Worker<LipSyncJob["data"]>(
-  settings.queue,
+  "lip-sync",
   async (job, token) => {
     try {
       return await run(traced(job), token);

@@ -1,18 +1,16 @@
 // Prism, a server that others wrote and that validates by generated/openapi.yaml: what it accepts of the
-// packed client, and what it refuses of others.
-import assert from "node:assert/strict";
+// packed client and of others, and what it refuses.
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { install } from "../../scripts/package/pack.js";
+import { placesIn } from "../../scripts/spec/generate.js";
 import type * as Library from "../../src/index.js";
-import { placesIn } from "../spec/generate.js";
-import { install, ProgramError } from "./pack.js";
-import { listen } from "./places.js";
+import { closedPort } from "../fixtures/servers.js";
+import { consumer, installNode } from "./consumer.js";
 
-export const PRISM = "5.16.0";
-
-const START_TIMEOUT_MS = 60_000;
+const PRISM = "5.16.0";
 const API_KEY = "a-key-of-nobody";
 
 const speech = {
@@ -31,7 +29,7 @@ const video_id = "de1b86d9-8e40-4f1c-a6a5-6459f8eb42f2";
 const video_url = "https://media.example/speaker.mp4";
 const callback_url = "https://site.example/kling?job=1";
 
-/** Bodies that a client in another language may send; the document says nothing against them. */
+/** Bodies that a client in another language may send, and that the document does not forbid. */
 const ALLOWED: Record<string, unknown> = {
   "a text with fields of the audio": { input: { video_id, ...atUrl, ...speech } },
   "an audio with fields of the text": { input: { video_id, ...speech, ...atUrl } },
@@ -76,45 +74,36 @@ const REFUSED: Record<string, unknown> = {
   "a blank callback_url": { input: { video_id, ...speech }, callback_url: "" },
 };
 
-/**
- * Starts Prism with a Node that it supports, and sends it what the packed library in a folder makes of
- * every kind of request, and what others may send. Resolves with what was found.
- */
-export async function agreesWithPrism(node: string, library: string): Promise<string> {
+let baseUrl: string;
+let prism: ChildProcess;
+
+beforeAll(async () => {
   const cli = path.join(await install("@stoplight/prism-cli", PRISM), "dist", "index.js");
-  const prism = await startPrism(node, cli);
-  try {
-    const entry = pathToFileURL(path.join(library, "dist", "index.js")).href;
-    const { createLipSyncClient } = (await import(entry)) as typeof Library;
-    const client = createLipSyncClient({ apiKey: API_KEY, baseUrl: prism.url, maxRetries: 0 });
-    const requests = requestsOfAllKinds();
-    for (const request of requests) {
-      const { task_id } = await client.create(request);
-      assert.equal((await client.get(task_id)).task_status, "succeed");
-    }
-    for (const [what, body] of Object.entries(ALLOWED)) {
-      assert.equal(await statusOf(prism.url, body), 200, what);
-    }
-    for (const [what, body] of Object.entries(REFUSED)) {
-      assert.equal(await statusOf(prism.url, body), 422, what);
-    }
-    const refused = Object.keys(REFUSED).length;
-    return `ok: accepts ${requests.length} requests of the client, refuses ${refused} wrong bodies`;
-  } finally {
-    await prism.stop();
-  }
-}
+  // Prism needs Node 24.18.
+  const node = await installNode("24.21.0");
+  const document = path.join(placesIn().generated, "openapi.yaml");
+  const port = await closedPort();
+  baseUrl = `http://127.0.0.1:${port}`;
+  const args = [cli, "mock", document, "--host", "127.0.0.1", "--port", String(port)];
+  prism = spawn(node, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise<void>((resolve, reject) => {
+    let printed = "";
+    prism.stdout?.on("data", (chunk: Buffer) => {
+      printed += chunk.toString();
+      if (printed.includes("Prism is listening")) resolve();
+    });
+    prism.once("exit", () => {
+      reject(new Error(`Prism does not start: ${printed}`));
+    });
+  });
+});
 
-function requestsOfAllKinds(): Library.LipSyncRequest[] {
-  const inputs = [speech, atUrl, inFile].flatMap((mode) => [
-    { video_id, ...mode },
-    { video_url, ...mode },
-  ]);
-  return inputs.flatMap((input) => [{ input }, { input, callback_url }]);
-}
+afterAll(() => {
+  prism.kill("SIGKILL");
+});
 
-async function statusOf(url: string, body: unknown): Promise<number> {
-  const response = await fetch(`${url}/kling/v1/videos/lip-sync`, {
+async function statusOf(body: unknown): Promise<number> {
+  const response = await fetch(`${baseUrl}/kling/v1/videos/lip-sync`, {
     method: "POST",
     headers: { authorization: `Bearer ${API_KEY}`, "content-type": "application/json" },
     body: JSON.stringify(body),
@@ -123,46 +112,26 @@ async function statusOf(url: string, body: unknown): Promise<number> {
   return response.status;
 }
 
-async function startPrism(node: string, cli: string) {
-  // A port that was free a moment ago.
-  const { url, close } = await listen(() => undefined);
-  close();
-  const { hostname, port } = new URL(url);
-  const document = path.join(placesIn().generated, "openapi.yaml");
-  const args = [cli, "mock", document, "--host", hostname, "--port", port];
-  const child = spawn(node, args, { stdio: ["ignore", "pipe", "pipe"] });
-  const stop = async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
-  };
-  try {
-    await listening(child);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { url, stop };
-}
-
-/** Waits until Prism says that it listens. */
-function listening(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let said = "";
-    const fail = () => {
-      clearTimeout(timer);
-      reject(new ProgramError(`Prism does not start: ${said}`));
-    };
-    const timer = setTimeout(fail, START_TIMEOUT_MS);
-    const read = (chunk: Buffer) => {
-      said += chunk.toString();
-      if (!said.includes("Prism is listening")) return;
-      clearTimeout(timer);
-      resolve();
-    };
-    child.stdout?.on("data", read);
-    child.stderr?.on("data", read);
-    child.once("error", fail);
-    child.once("exit", fail);
+describe("a server that validates by the corrected document", () => {
+  it("accepts every kind of request of the packed client", async () => {
+    const entry = path.join(consumer, "node_modules", "kling-lip-sync", "dist", "index.js");
+    const library = (await import(/* @vite-ignore */ pathToFileURL(entry).href)) as typeof Library;
+    const client = library.createLipSyncClient({ apiKey: API_KEY, baseUrl, maxRetries: 0 });
+    for (const source of [{ video_id }, { video_url }]) {
+      for (const mode of [speech, atUrl, inFile]) {
+        for (const callback of [{}, { callback_url }]) {
+          const { task_id } = await client.create({ input: { ...source, ...mode }, ...callback });
+          expect((await client.get(task_id)).task_status).toBe("succeed");
+        }
+      }
+    }
   });
-}
+
+  it.each(Object.entries(ALLOWED))("accepts %s", async (_, body) => {
+    expect(await statusOf(body)).toBe(200);
+  });
+
+  it.each(Object.entries(REFUSED))("refuses %s", async (_, body) => {
+    expect(await statusOf(body)).toBe(422);
+  });
+});

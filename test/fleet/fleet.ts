@@ -1,0 +1,72 @@
+// What workers need: a Redis, a fake gateway over HTTP and a queue. All of it ends with the test.
+import { createRequire } from "node:module";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Queue } from "bullmq";
+import { onTestFinished, type TestContext } from "vitest";
+import { root } from "../../scripts/package/pack.js";
+import type { LipSyncRequest, SucceededLipSyncTask } from "../../src/index.js";
+import { createFakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
+import { serve, type ServeOptions } from "../fixtures/gateway.js";
+import { requireRedis } from "../fixtures/tools.js";
+import { startRedis } from "./redis.js";
+
+const INSTALLED_BULLMQ = path.join(root, "node_modules", "bullmq");
+
+export interface FleetOptions extends FakeGatewayOptions, ServeOptions {
+  /** An empty folder, in which Redis stores its data. */
+  folder: string;
+  /** The folder of the package BullMQ; default the one that is installed here. */
+  bullmq?: string | undefined;
+}
+
+/** Starts everything but the workers. */
+export async function startFleet(
+  test: TestContext,
+  { folder, bullmq = INSTALLED_BULLMQ, faultOf, delayMs, ...options }: FleetOptions,
+) {
+  const redis = await startRedis(requireRedis(test), folder);
+  const gateway = createFakeGateway(options);
+  const served = await serve(gateway, { ...(faultOf && { faultOf }), ...(delayMs && { delayMs }) });
+  onTestFinished(served.close);
+  const queue = openQueue(bullmq, redis.port);
+  onTestFinished(() => queue.close());
+  const places = { bullmq, redisPort: redis.port, baseUrl: served.baseUrl, apiKey: gateway.apiKey };
+
+  /** Adds a job for each name; the text of its request is its name. */
+  const add = async (...names: string[]): Promise<void> => {
+    await queue.addBulk(names.map((name) => ({ name, data: requestOf(name) })));
+  };
+  const posts = () => gateway.received.filter(({ method }) => method === "POST").length;
+  return { redis, gateway, tasksOf: served.tasksOf, posts, queue, add, places };
+}
+
+export type Fleet = Awaited<ReturnType<typeof startFleet>>;
+
+function openQueue(bullmq: string, port: number) {
+  // The types are those of the version that is installed here; all versions have what is used of them.
+  const { Queue } = createRequire(import.meta.url)(bullmq) as typeof import("bullmq");
+  const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null };
+  const queue: Queue<LipSyncRequest, SucceededLipSyncTask> = new Queue("lip-sync", { connection });
+  // It connects again by itself.
+  queue.on("error", () => undefined);
+  return queue;
+}
+
+function requestOf(text: string): LipSyncRequest {
+  const voice = { voice_id: "oversea_male1", voice_language: "en" } as const;
+  return { input: { video_id: "video-1", mode: "text2video", text, ...voice } };
+}
+
+/** Waits until every job is completed or failed. */
+export async function untilQuiet({ queue }: Fleet): Promise<void> {
+  await until(async () => (await queue.getJobCountByTypes("waiting", "active", "delayed")) === 0);
+}
+
+export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 60_000;
+  while (!(await isTrue())) {
+    if (performance.now() > end) throw new Error(`Not within a minute: ${isTrue.toString()}`);
+    await sleep(20);
+  }
+}

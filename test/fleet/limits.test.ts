@@ -1,0 +1,47 @@
+// Workers that nobody kills: more jobs than the gateway runs at once, and a worker that closes.
+import { beforeAll, expect, it } from "vitest";
+import { temporaryFolders } from "../fixtures/scripts.js";
+import { startFleet, until, untilQuiet } from "./fleet.js";
+import { bundleWorker, startWorker } from "./workers.js";
+
+const TIMES = { graceMs: 60_000, lockMs: 10_000, stalledMs: 5_000, attemptMs: 30_000 };
+
+const newFolder = temporaryFolders();
+let program: string;
+beforeAll(async () => {
+  program = await bundleWorker(await newFolder());
+});
+
+const namesOf = (count: number) => Array.from({ length: count }, (_, index) => `job-${index}`);
+
+it("completes more jobs than the gateway runs at once, and polls meanwhile", async (test) => {
+  const [jobs, pauseMs] = [20, 2_000];
+  const limits = { polls: 3, maxParallelTasks: 4 };
+  const fleet = await startFleet(test, { folder: await newFolder(), ...limits });
+  const { gateway, queue, places } = fleet;
+  await fleet.add(...namesOf(jobs));
+  const settings = { ...TIMES, ...places, concurrency: 5, intervalMs: 200, pauseMs };
+  startWorker(program, settings);
+  startWorker(program, settings);
+  await until(() => gateway.tasks.size > 0);
+  const startedAt = performance.now();
+  await until(async () => (await queue.getCompletedCount()) > 0);
+  expect(performance.now() - startedAt, "milliseconds to the first result").toBeLessThan(pauseMs);
+  await untilQuiet(fleet);
+  expect(await queue.getCompletedCount()).toBe(jobs);
+  expect(gateway.tasks.size).toBe(jobs);
+  expect(fleet.posts(), "creates, some of them refused").toBeGreaterThan(jobs);
+});
+
+it("closes within a second with 2,000 tasks in flight", async (test) => {
+  const jobs = 2_000;
+  const fleet = await startFleet(test, { folder: await newFolder(), polls: Infinity });
+  await fleet.add(...namesOf(jobs));
+  const times = { ...TIMES, intervalMs: 5_000, pauseMs: 5_000 };
+  const worker = startWorker(program, { ...times, ...fleet.places, concurrency: 50 });
+  await until(() => fleet.gateway.tasks.size === jobs);
+  await until(async () => (await fleet.queue.getDelayedCount()) > jobs - 50);
+  expect(await worker.close(), "milliseconds").toBeLessThan(1000);
+  // A poll may have been due just then.
+  expect(await fleet.queue.getJobCountByTypes("waiting", "active", "delayed")).toBe(jobs);
+});
