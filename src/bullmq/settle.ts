@@ -125,7 +125,9 @@ const LOOK_AGAIN_MS = 50;
  * @returns the task, as the gateway has it
  * @throws InvalidRequestError - the body is not a task, or there is no such job, or it has created
  *   nothing, or it has another task
- * @throws ApiError, ConnectionError - the gateway does not have the task, or cannot be asked
+ * @throws ConfigurationError - a missing key or base URL
+ * @throws ApiError - the gateway does not have the task
+ * @throws ConnectionError - the gateway cannot be asked
  */
 export async function receiveLipSyncCallback(
   client: LipSyncClient,
