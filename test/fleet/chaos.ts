@@ -31,14 +31,8 @@ export function startChaos(options: ChaosOptions) {
   const { program, settings, redis, redisAtMs, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
-  const freezes: Record<Step, number> = {
-    prove: 0,
-    claim: 0,
-    "prove again": 0,
-    create: 0,
-    store: 0,
-    release: 0,
-  };
+  const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
+  const freezesAt = (step: Step) => freezes.get(step) ?? 0;
   const timers = new Set<NodeJS.Timeout>();
   /** Those that live until they have frozen, were continued and have done the next step. */
   const spared = new Set<WorkerProcess>();
@@ -56,10 +50,10 @@ export function startChaos(options: ChaosOptions) {
   const pickFreeze = () => (chance.happens(0.5) ? chance.pick(STEPS) : undefined);
 
   /** The step before which the fewest have frozen. */
-  const rarest = () => [...STEPS].sort((a, b) => freezes[a] - freezes[b])[0];
+  const rarest = () => [...STEPS].sort((a, b) => freezesAt(a) - freezesAt(b))[0];
 
   function onFrozen(worker: WorkerProcess, step: Step): void {
-    freezes[step] += 1;
+    freezes.set(step, freezesAt(step) + 1);
     spared.add(worker);
     const pastLockMs = settings.lockMs + 3 * settings.stalledMs + chance.below(1000);
     after(pastLockMs, () => {
@@ -131,7 +125,7 @@ export function startChaos(options: ChaosOptions) {
   });
 
   /** Stops killing, and replaces all workers by some that do not freeze. */
-  async function stop(): Promise<{ kills: number; freezes: Record<Step, number> }> {
+  async function stop(): Promise<{ kills: number; freezes: Map<Step, number> }> {
     isOver = true;
     await running;
     await Promise.all(workers.map(closeOrKill));
