@@ -22,13 +22,15 @@ export interface ChaosOptions {
   redis: RedisServer;
   /** When Redis is killed, counted from the start. */
   redisAtMs: number;
+  /** Whether workers also freeze; default true. */
+  canFreeze?: boolean | undefined;
   /** Called for each job whose create was disturbed. */
   onDisturbed: (job: string) => void;
 }
 
 /** Starts the workers, and goes on until `stop` is called. */
 export function startChaos(options: ChaosOptions) {
-  const { program, settings, redis, redisAtMs, onDisturbed } = options;
+  const { program, settings, redis, redisAtMs, canFreeze = true, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
   const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
@@ -41,7 +43,8 @@ export function startChaos(options: ChaosOptions) {
 
   function add(freezeAt: Step | undefined): WorkerProcess {
     const watch = { onFrozen, onDisturbed };
-    const worker = startWorker(program, { ...settings, freezeAt }, watch);
+    const own = canFreeze ? { freezeAt } : {};
+    const worker = startWorker(program, { ...settings, ...own }, watch);
     workers.push(worker);
     return worker;
   }
@@ -77,7 +80,7 @@ export function startChaos(options: ChaosOptions) {
     workers.splice(workers.indexOf(victim), 1);
     await victim.kill();
     kills += 1;
-    if (kills % 5 === 0) spared.add(add(rarest()));
+    if (canFreeze && kills % 5 === 0) spared.add(add(rarest()));
     else add(pickFreeze());
   }
 
@@ -113,7 +116,7 @@ export function startChaos(options: ChaosOptions) {
   }
 
   // One freezes for certain, where it would be the worst without the second proof of the lock.
-  spared.add(add("claim"));
+  if (canFreeze) spared.add(add("claim"));
   while (workers.length < WORKERS) add(pickFreeze());
   const running = run();
   // `stop` throws its error.
