@@ -1,7 +1,16 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["coverage/", "dist/", "generated/", "scripts/bench/peers/", "test/consumers/"] },
+  {
+    ignores: [
+      "coverage/",
+      "dist/",
+      "generated/",
+      "scripts/bench/peers/",
+      "test/consumers/",
+      "test/fleet/product/",
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

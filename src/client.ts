@@ -149,21 +149,18 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     attempt(getting(taskId), connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
 
   // With `return await`, the stack of a later error has the caller's line, too.
+  async function run(operation: Operation, options: RequestOptions): Promise<LipSyncTask> {
+    const gateway = connection();
+    const limits = limitsOf(options);
+    return await retry(() => attempt(operation, gateway, limits), {
+      ...limits,
+      isWorthRetrying: operation.isBilled ? (error) => verdictOf(error) === "again" : mayPass,
+    });
+  }
+
   return {
-    async create(request, options = {}) {
-      const operation = creating(request);
-      const gateway = connection();
-      const limits = limitsOf(options);
-      const isWorthRetrying = (error: unknown) => verdictOf(error) === "again";
-      return await retry(() => attempt(operation, gateway, limits), { ...limits, isWorthRetrying });
-    },
-    async get(taskId, options = {}) {
-      const operation = getting(taskId);
-      const gateway = connection();
-      const limits = limitsOf(options);
-      const isWorthRetrying = mayPass;
-      return await retry(() => attempt(operation, gateway, limits), { ...limits, isWorthRetrying });
-    },
+    create: async (request, options = {}) => await run(creating(request), options),
+    get: async (taskId, options = {}) => await run(getting(taskId), options),
     wait: (taskId, options = {}) => waitForTask({ connection, poll }, taskId, options),
   };
 }

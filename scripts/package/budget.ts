@@ -8,8 +8,8 @@ import { npmInstall, pack } from "./pack.js";
 
 /** Raise one only for something that is worth it to every user. */
 export const BUDGETS = {
-  bundleBytes: 8000,
-  installedBytes: 500_000,
+  bundleBytes: 9000,
+  installedBytes: 520_000,
   packages: 3,
   instantiations: 330,
 };

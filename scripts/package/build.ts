@@ -4,11 +4,11 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
-const ENTRIES = ["index", "testing", "bullmq"];
+const ENTRIES = { index: "index.ts", testing: "testing.ts", bullmq: "bullmq/index.ts" };
 
 await rm("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ENTRIES.map((entry) => `src/${entry}.ts`),
+  entryPoints: Object.entries(ENTRIES).map(([out, file]) => ({ in: `src/${file}`, out })),
   outdir: "dist",
   bundle: true,
   // Code that several entries need is in a file that they import. With a copy in each entry,
@@ -29,7 +29,9 @@ if (status !== 0) process.exit(1);
 
 // A declaration that no entry imports describes the inside of the bundles.
 const needed = new Set<string>();
-for (const entry of ENTRIES) await need(path.join("dist", "src", `${entry}.d.ts`));
+for (const file of Object.values(ENTRIES)) {
+  await need(path.join("dist", "src", file.replace(/\.ts$/, ".d.ts")));
+}
 for (const name of await readdir(path.join("dist", "src"), { recursive: true })) {
   const file = path.join("dist", "src", name);
   if (name.endsWith(".d.ts") && !needed.has(file)) await rm(file);

@@ -18,7 +18,8 @@ const stranger = library.createLipSyncClient({ ...createFakeGateway(), apiKey: "
 const error = await stranger.get("task-1").catch((caught) => caught);
 
 const data = { input: {}, task: { claimedAt: 0, id: task_id } };
-const errorOfJob = await lipSyncProcessor(stranger)({ data }).catch((caught) => caught);
+const job = { id: "1", data, opts: {}, progress: {}, extendLock: () => Promise.resolve(1) };
+const errorOfJob = await lipSyncProcessor(stranger)(job, "token").catch((caught) => caught);
 
 console.log(
   JSON.stringify({

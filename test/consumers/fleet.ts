@@ -2,7 +2,12 @@
 import { Queue, Worker } from "bullmq";
 import { createLipSyncClient } from "kling-lip-sync";
 import type { LipSyncRequest, SucceededLipSyncTask } from "kling-lip-sync";
-import { lipSyncProcessor, settleLipSyncJob } from "kling-lip-sync/bullmq";
+import {
+  isParked,
+  lipSyncProcessor,
+  receiveLipSyncCallback,
+  settleLipSyncJob,
+} from "kling-lip-sync/bullmq";
 
 const connection = { host: "127.0.0.1", port: 6379 };
 const client = createLipSyncClient();
@@ -23,7 +28,14 @@ worker.on("completed", (job, task) => {
   console.log(job.id, url, count);
 });
 
-export async function settle(id: string): Promise<void> {
-  const job = await queue.getJob(id);
-  if (job) await settleLipSyncJob(job, "task-1");
+export async function settle(id: string, taskId?: string): Promise<void> {
+  await settleLipSyncJob(queue, id, taskId === undefined ? { noTask: true } : { taskId });
+  // @ts-expect-error -- a miss is not a word about what was found
+  await settleLipSyncJob(queue, id, taskId);
+  for (const job of await queue.getFailed()) console.log(job.id, isParked(job));
+}
+
+export async function callback(id: string, body: Uint8Array): Promise<void> {
+  const { task_status } = await receiveLipSyncCallback(client, queue, id, body);
+  console.log(task_status);
 }

@@ -22,23 +22,19 @@ export interface ChaosOptions {
   redis: RedisServer;
   /** When Redis is killed, counted from the start. */
   redisAtMs: number;
+  /** Whether workers also freeze; default true. */
+  canFreeze?: boolean | undefined;
   /** Called for each job whose create was disturbed. */
   onDisturbed: (job: string) => void;
 }
 
 /** Starts the workers, and goes on until `stop` is called. */
 export function startChaos(options: ChaosOptions) {
-  const { program, settings, redis, redisAtMs, onDisturbed } = options;
+  const { program, settings, redis, redisAtMs, canFreeze = true, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
-  const freezes: Record<Step, number> = {
-    prove: 0,
-    claim: 0,
-    "prove again": 0,
-    create: 0,
-    store: 0,
-    release: 0,
-  };
+  const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
+  const freezesAt = (step: Step) => freezes.get(step) ?? 0;
   const timers = new Set<NodeJS.Timeout>();
   /** Those that live until they have frozen, were continued and have done the next step. */
   const spared = new Set<WorkerProcess>();
@@ -47,7 +43,8 @@ export function startChaos(options: ChaosOptions) {
 
   function add(freezeAt: Step | undefined): WorkerProcess {
     const watch = { onFrozen, onDisturbed };
-    const worker = startWorker(program, { ...settings, freezeAt }, watch);
+    const own = canFreeze ? { freezeAt } : {};
+    const worker = startWorker(program, { ...settings, ...own }, watch);
     workers.push(worker);
     return worker;
   }
@@ -56,10 +53,10 @@ export function startChaos(options: ChaosOptions) {
   const pickFreeze = () => (chance.happens(0.5) ? chance.pick(STEPS) : undefined);
 
   /** The step before which the fewest have frozen. */
-  const rarest = () => [...STEPS].sort((a, b) => freezes[a] - freezes[b])[0];
+  const rarest = () => [...STEPS].sort((a, b) => freezesAt(a) - freezesAt(b))[0];
 
   function onFrozen(worker: WorkerProcess, step: Step): void {
-    freezes[step] += 1;
+    freezes.set(step, freezesAt(step) + 1);
     spared.add(worker);
     const pastLockMs = settings.lockMs + 3 * settings.stalledMs + chance.below(1000);
     after(pastLockMs, () => {
@@ -83,7 +80,7 @@ export function startChaos(options: ChaosOptions) {
     workers.splice(workers.indexOf(victim), 1);
     await victim.kill();
     kills += 1;
-    if (kills % 5 === 0) spared.add(add(rarest()));
+    if (canFreeze && kills % 5 === 0) spared.add(add(rarest()));
     else add(pickFreeze());
   }
 
@@ -119,7 +116,7 @@ export function startChaos(options: ChaosOptions) {
   }
 
   // One freezes for certain, where it would be the worst without the second proof of the lock.
-  spared.add(add("claim"));
+  if (canFreeze) spared.add(add("claim"));
   while (workers.length < WORKERS) add(pickFreeze());
   const running = run();
   // `stop` throws its error.
@@ -131,7 +128,7 @@ export function startChaos(options: ChaosOptions) {
   });
 
   /** Stops killing, and replaces all workers by some that do not freeze. */
-  async function stop(): Promise<{ kills: number; freezes: Record<Step, number> }> {
+  async function stop(): Promise<{ kills: number; freezes: Map<Step, number> }> {
     isOver = true;
     await running;
     await Promise.all(workers.map(closeOrKill));

@@ -23,19 +23,21 @@ export interface FleetOptions extends FakeGatewayOptions, ServeOptions {
 /** Starts everything but the workers. */
 export async function startFleet(
   test: TestContext,
-  { folder, bullmq = INSTALLED_BULLMQ, faultOf, delayMs, ...options }: FleetOptions,
+  { folder, bullmq = INSTALLED_BULLMQ, ...options }: FleetOptions,
 ) {
   const redis = await startRedis(requireRedis(test), folder);
   const gateway = createFakeGateway(options);
-  const served = await serve(gateway, { ...(faultOf && { faultOf }), ...(delayMs && { delayMs }) });
+  const served = await serve(gateway, options);
   onTestFinished(served.close);
   const queue = openQueue(bullmq, redis.port);
   onTestFinished(() => queue.close());
   const places = { bullmq, redisPort: redis.port, baseUrl: served.baseUrl, apiKey: gateway.apiKey };
 
-  /** Adds a job for each name; the text of its request is its name. */
+  /** Adds a job for each name, which is its id and the text of its request. */
   const add = async (...names: string[]): Promise<void> => {
-    await queue.addBulk(names.map((name) => ({ name, data: requestOf(name) })));
+    await queue.addBulk(
+      names.map((name) => ({ name, data: requestOf(name), opts: { jobId: name } })),
+    );
   };
   const posts = () => gateway.received.filter(({ method }) => method === "POST").length;
   return { redis, gateway, tasksOf: served.tasksOf, posts, queue, add, places };
@@ -43,9 +45,12 @@ export async function startFleet(
 
 export type Fleet = Awaited<ReturnType<typeof startFleet>>;
 
+/** The types are those of the version that is installed here; all versions have what is used of them. */
+export const loadBullMq = (folder: string) =>
+  createRequire(import.meta.url)(folder) as typeof import("bullmq");
+
 function openQueue(bullmq: string, port: number) {
-  // The types are those of the version that is installed here; all versions have what is used of them.
-  const { Queue } = createRequire(import.meta.url)(bullmq) as typeof import("bullmq");
+  const { Queue } = loadBullMq(bullmq);
   const connection = { host: "127.0.0.1", port, maxRetriesPerRequest: null };
   const queue: Queue<LipSyncRequest, SucceededLipSyncTask> = new Queue("lip-sync", { connection });
   // It connects again by itself.
@@ -53,7 +58,7 @@ function openQueue(bullmq: string, port: number) {
   return queue;
 }
 
-function requestOf(text: string): LipSyncRequest {
+export function requestOf(text: string): LipSyncRequest {
   const voice = { voice_id: "oversea_male1", voice_language: "en" } as const;
   return { input: { video_id: "video-1", mode: "text2video", text, ...voice } };
 }

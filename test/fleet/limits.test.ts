@@ -45,3 +45,38 @@ it("closes within a second with 2,000 tasks in flight", async (test) => {
   // A poll may have been due just then.
   expect(await fleet.queue.getJobCountByTypes("waiting", "active", "delayed")).toBe(jobs);
 });
+
+it("parks only the jobs that were being created when a burst of 502 began", async (test) => {
+  const [jobs, workers, concurrency, burstMs] = [200, 2, 10, 5_000];
+  let burstUntil = 0;
+  let creating = 0;
+  const fleet = await startFleet(test, {
+    folder: await newFolder(),
+    polls: 2,
+    delayMs: () => 300,
+    faultOf() {
+      creating += 1;
+      return performance.now() < burstUntil ? "502" : undefined;
+    },
+  });
+  const { gateway, queue, places } = fleet;
+  await fleet.add(...namesOf(jobs));
+  const times = { ...TIMES, intervalMs: 200, pauseMs: 10_000 };
+  for (let worker = 0; worker < workers; worker++) {
+    startWorker(program, { ...times, ...places, concurrency });
+  }
+  await until(() => gateway.tasks.size >= 40);
+  burstUntil = performance.now() + burstMs;
+  const before = creating;
+  await until(() => performance.now() > burstUntil);
+  const duringBurst = creating - before;
+  await untilQuiet(fleet);
+  const parked = await queue.getFailedCount();
+  await test.annotate(`${parked} of ${jobs} parked, ${duringBurst} creates in the burst`);
+  expect(parked).toBeGreaterThan(0);
+  expect(parked, "at most as many as were being created").toBeLessThanOrEqual(
+    workers * concurrency,
+  );
+  expect(await queue.getCompletedCount()).toBe(jobs - parked);
+  expect(gateway.tasks.size).toBe(jobs - parked);
+});

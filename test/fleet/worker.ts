@@ -2,7 +2,7 @@
 // kills it knows where it was; and it can freeze before a step.
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { type LipSyncJob, lipSyncProcessor } from "../../src/bullmq.js";
+import { type LipSyncJob, type LipSyncNote, lipSyncProcessor } from "../../src/bullmq/index.js";
 import { createLipSyncClient } from "../../src/index.js";
 import type { Step, WorkerEvent, WorkerSettings } from "./workers.js";
 
@@ -43,11 +43,20 @@ function nameOf({ input }: LipSyncJob["data"]): string {
   return input.mode === "text2video" ? input.text : "";
 }
 
+/** Which step writes this note. */
+function stepOf(note: LipSyncNote | undefined): Step {
+  if (note === undefined) return "release";
+  if (note.id !== undefined) return "store";
+  return note.reason === undefined ? "claim" : "keep the reason";
+}
+
 /** Lets the methods of a job print their step. */
 function traced(job: LipSyncJob): LipSyncJob {
   const name = nameOf(job.data);
   const extendLock = job.extendLock.bind(job);
   const updateData = job.updateData.bind(job);
+  const log = job.log.bind(job);
+  const updateProgress = job.updateProgress.bind(job);
   let proofs = 0;
   job.extendLock = async (...args) => {
     proofs += 1;
@@ -57,11 +66,16 @@ function traced(job: LipSyncJob): LipSyncJob {
     return settings.ignoresLock ? 1 : answer;
   };
   job.updateData = async (data) => {
-    step(
-      data.task === undefined ? "release" : data.task.id === undefined ? "claim" : "store",
-      name,
-    );
+    step(stepOf(data.task), name);
     await updateData(data);
+  };
+  job.log = async (row) => {
+    step("log", name);
+    return await log(row);
+  };
+  job.updateProgress = async (progress) => {
+    if (job.data.task?.id === undefined) step("progress", name);
+    await updateProgress(progress);
   };
   return job;
 }

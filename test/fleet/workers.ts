@@ -7,7 +7,17 @@ import { build } from "esbuild";
 import { onTestFinished } from "vitest";
 
 /** The steps of a job until its task is stored, each named after the command that comes next. */
-export const STEPS = ["prove", "claim", "prove again", "create", "store", "release"] as const;
+export const STEPS = [
+  "prove",
+  "claim",
+  "prove again",
+  "create",
+  "log",
+  "progress",
+  "store",
+  "keep the reason",
+  "release",
+] as const;
 export type Step = (typeof STEPS)[number];
 
 /** What a worker prints: a line `EVENT<tab>JOB`; for an error, its message in place of the job. */

@@ -564,13 +564,22 @@ function checkRepeats(call: Observed): void {
       const isForgiven = unknownUntil(steps, index) < 3 || call.hasSlowKey;
       const mayGoOn = step.isUnknownTask ? isForgiven : (decision?.repeatsGet ?? true);
       must(mayGoOn, `wait goes on after ${fault}`);
-      must(pauseMs > Math.max(intervalMs, retryAfterMs) - 1, `${pauseMs} ms after ${fault}`);
+      const askedMs = Math.max(intervalMs, Math.min(retryAfterMs, MINUTE));
+      // The last poll is earlier, so that it comes before the timeout.
+      const lastPollAt = startedAt + call.waitMs - Math.min(intervalMs, 5 * SECOND) / 2;
+      const isLastPoll = next.at >= lastPollAt - 1;
+      must(isLastPoll || pauseMs > askedMs - 1, `${pauseMs} ms after ${fault}`);
       return;
     }
     must(mayRepeat(kind, decision), `${kind} is repeated after ${fault}`);
     must(retryAfterMs <= MINUTE, `${kind} sleeps for ${retryAfterMs} ms`);
-    const leastMs = step.retryAfterMs ?? SECOND;
-    const mostMs = step.retryAfterMs ?? SECOND * (1 + Math.min(60, 2 ** index));
+    // From the third retry on, a gateway cannot ask for less than a second.
+    const atLeastMs = index < 2 ? 0 : SECOND;
+    const leastMs = Math.max(step.retryAfterMs ?? SECOND, atLeastMs);
+    const mostMs = Math.max(
+      step.retryAfterMs ?? SECOND * (1 + Math.min(60, 2 ** index)),
+      atLeastMs,
+    );
     must(pauseMs > leastMs - 1, `${kind} is repeated ${pauseMs} ms after ${fault}`);
     must(call.hasSlowKey || pauseMs <= mostMs, `${kind} waits for ${pauseMs} ms after ${fault}`);
   });
@@ -578,7 +587,8 @@ function checkRepeats(call: Observed): void {
     const elapsedMs = (steps.at(-1)?.at ?? startedAt) - startedAt;
     const answered = steps.filter(({ task }) => task).length;
     must(call.updates === answered, `${call.updates} updates for ${answered} answered polls`);
-    must(steps.length <= 1 + elapsedMs / intervalMs, `${steps.length} polls in ${elapsedMs} ms`);
+    // One more comes shortly before the timeout.
+    must(steps.length <= 2 + elapsedMs / intervalMs, `${steps.length} polls in ${elapsedMs} ms`);
   } else {
     must(steps.length <= 1 + maxRetries, `${steps.length} requests, ${maxRetries} retries`);
     const longestMs = (1 + maxRetries) * call.attemptMs + maxRetries * (MINUTE + SECOND);
