@@ -80,6 +80,8 @@ export async function waitForTask(
 
   const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
 
+  /** A poll whose pause was cut, to come before the timeout. */
+  let isLastPoll = false;
   /** The poll of a process that slept past the timeout: one more, and the last. */
   let isLatePoll = false;
 
@@ -96,7 +98,8 @@ export async function waitForTask(
     const askedMs = Math.min(retryAfterMs(problem) ?? 0, LONGEST_PAUSE_MS);
     const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), askedMs);
     const lastPollInMs = leftMs() - Math.min(intervalMs, LONGEST_LAST_INTERVAL_MS) / 2;
-    if (lastPollInMs > 0) {
+    if (lastPollInMs > 0 && !isLastPoll) {
+      isLastPoll = pauseMs >= lastPollInMs;
       await delay(Math.min(pauseMs, lastPollInMs), signal);
       isLatePoll = leftMs() === 0;
       continue;
