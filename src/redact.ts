@@ -19,7 +19,7 @@ const IN_URL = /\\*%([\da-f]{2})|\\*([^])/gi;
 export function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
   // A backslash may be an escape of the next character, so none is compared.
-  const pattern = [...key.toLowerCase().replaceAll("\\", "")];
+  const pattern = Array.from(key.toLowerCase().replaceAll("\\", ""));
   const fallbacks = fallbacksOf(pattern);
 
   /** Replaces the key as Knuth, Morris and Pratt search: goes back in the key, never in the text. */
