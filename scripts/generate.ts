@@ -2,19 +2,19 @@
 import { parseArgs } from "node:util";
 import { readSource, staleFiles, writeFiles } from "./files.js";
 import { runScript } from "./run-script.js";
-import { generate, generateDocs, placesIn } from "./spec/generate.js";
+import { generate, generateDocs, generateVoices, placesIn } from "./spec/generate.js";
 
 const USAGE = `Usage: npm run generate -- [options]
 
-Corrects the published document with the overlay, and writes openapi.yaml, schema.ts and the pages
-of docs/ that are made from data.
+Corrects the published document with the overlay, and writes openapi.yaml, schema.ts, voices.ts and
+the page docs/voices.md.
 
   --check           write nothing; exit 1 and name the files that are not up to date
   --spec FILE       the published document   (default spec/lip-sync.yaml)
   --overlay FILE    the corrections          (default spec/overlay.yaml)
   --voices FILE     the known voices         (default spec/voices.yaml)
   --out FOLDER      the folder of the document and its types   (default generated)
-  --docs FOLDER     the folder of the pages                    (default docs)
+  --docs FOLDER     the folder of the page   (default docs; none if --out is given)
   --help            show this text
 `;
 
@@ -26,8 +26,8 @@ async function main(): Promise<number> {
       spec: { type: "string", default: places.spec },
       overlay: { type: "string", default: places.overlay },
       voices: { type: "string", default: places.voices },
-      out: { type: "string", default: places.generated },
-      docs: { type: "string", default: places.docs },
+      out: { type: "string" },
+      docs: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -35,21 +35,23 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const overlay = await readSource(values.overlay);
-  const files = await generate(await readSource(values.spec), overlay);
-  const pages = generateDocs(overlay, await readSource(values.voices));
+  const voices = await readSource(values.voices);
+  const out = values.out ?? places.generated;
+  // With files of another project, nothing of this one is touched.
+  const docs = values.docs ?? (values.out === undefined ? places.docs : undefined);
+  const files = new Map([
+    ...(await generate(await readSource(values.spec), await readSource(values.overlay))),
+    ...generateVoices(voices),
+  ]);
+  const pages = generateDocs(voices);
   if (!values.check) {
-    const written = [
-      ...(await writeFiles(files, values.out)),
-      ...(await writeFiles(pages, values.docs)),
-    ];
+    const written = await writeFiles(files, out);
+    if (docs !== undefined) written.push(...(await writeFiles(pages, docs)));
     console.log(written.length > 0 ? `Wrote ${written.join(", ")}.` : "Everything is up to date.");
     return 0;
   }
-  const stale = [
-    ...(await staleFiles(files, values.out)),
-    ...(await staleFiles(pages, values.docs)),
-  ];
+  const stale = await staleFiles(files, out);
+  if (docs !== undefined) stale.push(...(await staleFiles(pages, docs)));
   if (stale.length === 0) return 0;
   console.error(`Not up to date: ${stale.join(", ")}. Run \`npm run generate\`.`);
   return 1;

@@ -7,8 +7,7 @@ import { importSpec } from "./spec/import.js";
 
 const USAGE = `Usage: npm run spec:import -- FILE [options]
 
-Imports a new version of the published page into spec/lip-sync.yaml, lists what changed, and runs
-the generator.
+Imports a new version of the published page into spec/lip-sync.yaml, and runs the generator.
 
   FILE                      the page as Markdown, YAML or JSON; - reads standard input
   --operation "POST /path"  an operation that the document must have; it also selects one of

@@ -28,3 +28,6 @@ export { ApiError } from "./errors.js";
 export { ConnectionError } from "./errors.js";
 export { TaskFailedError } from "./errors.js";
 export { TaskTimeoutError } from "./errors.js";
+
+export { KNOWN_VOICES } from "../generated/voices.js";
+export type { VoiceId } from "./wire.js";

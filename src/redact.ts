@@ -38,10 +38,11 @@ export function redactorOf(key: string): Redact {
       count += 1;
       ends[count % ends.length] = end;
       const compared = character.toLowerCase();
-      while (matched > 0 && pattern[matched] !== compared) matched = fallbacks[matched - 1] ?? 0;
+      while (matched > 0 && pattern[matched] !== compared)
+        matched = fallbacks[matched - 1] as number;
       if (pattern[matched] === compared) matched += 1;
       if (matched < pattern.length) continue;
-      const start = ends[(count - matched) % ends.length] ?? 0;
+      const start = ends[(count - matched) % ends.length];
       redacted += `${text.slice(keptFrom, start)}***`;
       keptFrom = end;
       matched = 0;
@@ -60,7 +61,8 @@ function fallbacksOf(pattern: string[]): number[] {
   const fallbacks = [0];
   let matched = 0;
   for (const character of pattern.slice(1)) {
-    while (matched > 0 && pattern[matched] !== character) matched = fallbacks[matched - 1] ?? 0;
+    while (matched > 0 && pattern[matched] !== character)
+      matched = fallbacks[matched - 1] as number;
     if (pattern[matched] === character) matched += 1;
     fallbacks.push(matched);
   }

@@ -8,5 +8,8 @@ export type RequestBody =
   paths[typeof LIP_SYNC_PATH]["post"]["requestBody"]["content"]["application/json"];
 export type RequestInput = RequestBody["input"];
 
+/** The id of a voice: a known one, which an editor completes, or any other. */
+export type VoiceId = components["schemas"]["VoiceId"];
+
 export type WireTask = components["schemas"]["LipSyncTask"];
 export type WireVideo = components["schemas"]["LipSyncVideo"];

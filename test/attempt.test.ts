@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { attempt } from "../src/attempt.js";
 import { ConnectionError } from "../src/index.js";
 import { apiKey, baseUrl, endpoint, errorOf, failing, hanging, setUp } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
@@ -55,6 +56,14 @@ describe("what is sent", () => {
     await expect((post as Blob).text()).resolves.toBe(JSON.stringify(request));
     expect(get).toBeNull();
   });
+});
+
+it("an operation whose response is lost on the way is an error", async () => {
+  const operation = { route: "GET /x", isBilled: false, parentTaskId: undefined };
+  const lost = { ...operation, request: () => Promise.resolve({}) };
+  const { fetch } = globalThis;
+  const limits = { signal: undefined, timeoutMs: 1000 };
+  await expect(attempt(lost, { apiKey, baseUrl, fetch }, limits)).rejects.toThrow("no data");
 });
 
 describe("a fetch that fails", () => {

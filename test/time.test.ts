@@ -43,6 +43,25 @@ describe("within", () => {
     expect(await ended).toBe(await end().catch(String));
   });
 
+  it("goes on for a moment where the event loop was blocked, so that what arrived counts", async () => {
+    const limits = { signal: undefined, timeoutMs: 1000 };
+    let arrive: (text: string) => void = () => undefined;
+    const arrived = within(
+      limits,
+      late,
+      () => new Promise<string>((resolve) => (arrive = resolve)),
+    );
+    const never = within(limits, late, hang).catch(String);
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + 300);
+    await vi.advanceTimersByTimeAsync(1000);
+    arrive("in time");
+    await expect(arrived).resolves.toBe("in time");
+    await vi.advanceTimersByTimeAsync(250);
+    expect(await never).toBe("too late");
+    vi.restoreAllMocks();
+  });
+
   it("takes 2^31 ms and more for the longest time that a timer can hold", async () => {
     for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, Infinity]) {
       const ended = within({ signal: undefined, timeoutMs }, late, hang).catch(String);

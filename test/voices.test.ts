@@ -39,7 +39,7 @@ describe("spec/voices.yaml", () => {
 });
 
 describe("docs/voices.md", () => {
-  const page = generateDocs(overlay, source).get("voices.md") ?? "";
+  const page = generateDocs(source).get("voices.md") ?? "";
 
   it("says that it is generated, and from what", () => {
     expect(page).toMatch(

@@ -144,6 +144,116 @@ describe("onUpdate", () => {
   });
 });
 
+describe("onError", () => {
+  it("is called with each failure that is forgiven, and awaited", async () => {
+    const onError = vi.fn<(error: unknown) => void>();
+    const onUpdate = vi.fn();
+    const { ended } = waitFor([busy(), lost, processing(), done()], { onError, onUpdate });
+    await vi.advanceTimersByTimeAsync(32_000);
+    await ended;
+    expect(onError.mock.calls.map(([error]) => (error as Error).name)).toEqual([
+      "ApiError",
+      "ConnectionError",
+    ]);
+    expect(onUpdate).toHaveBeenCalledTimes(2);
+  });
+
+  it("ends the wait with what it throws, and is not called for what ends the wait anyhow", async () => {
+    const boom = new Error("database is down");
+    const onError = vi.fn().mockThrow(boom);
+    await expect(waitFor([busy()], { onError }).ended).rejects.toBe(boom);
+    await errorOf(waitFor([answer(401)], { onError }).ended, ApiError);
+    expect(onError).toHaveBeenCalledOnce();
+  });
+
+  it("is not needed where onUpdate is given, nor the other way round", async () => {
+    const updated = waitFor([busy(), done()], { onUpdate: vi.fn() }).ended;
+    const failing = waitFor([processing(), done()], { onError: vi.fn() }).ended;
+    await vi.advanceTimersByTimeAsync(10_500);
+    await expect(Promise.all([updated, failing])).resolves.toHaveLength(2);
+  });
+});
+
+describe("a caller that changes the task in onUpdate", () => {
+  it.each<[string, (task: LipSyncTask) => unknown]>([
+    ["its status", (task) => (task.task_status = "processing")],
+    ["its videos", (task) => task.task_result?.videos?.pop()],
+    [
+      "the URL of a video",
+      (task) => Object.assign(task.task_result?.videos?.[0] ?? {}, { url: "" }),
+    ],
+  ])("does not change what the wait has found: %s", async (_, onUpdate) => {
+    await expect(waitFor([done()], { onUpdate }).ended).resolves.toEqual(succeeded.data);
+  });
+});
+
+describe("the last poll", () => {
+  it.each([
+    [400, 790, [0, 420, 590]],
+    [10_000, 60_000, [0, 10_500, 21_000, 31_500, 42_000, 52_500, 57_500]],
+    [10_000, 10_500, [0, 8000]],
+    [60_000, 30_000, [0, 27_500]],
+  ])("with an interval of %i and a timeout of %i comes before it", async (every, limit, at) => {
+    const { ended, polledAt } = waitFor([], { intervalMs: every, timeoutMs: limit });
+    const end = vi.fn();
+    ended.catch(end);
+    await vi.advanceTimersByTimeAsync(limit - 1);
+    expect(end).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await errorOf(ended, TaskTimeoutError);
+    expect(polledAt()).toEqual(at);
+  });
+});
+
+describe("a clock that is set", () => {
+  it.each([-3_600_000, 3_600_000])("by %i ms does not move the timeout", async (ms) => {
+    const { ended } = waitFor([processing()], { intervalMs: 10_000, timeoutMs: 60_000 });
+    await vi.advanceTimersByTimeAsync(15_000);
+    vi.setSystemTime(Date.now() + ms);
+    const end = vi.fn();
+    ended.catch(end);
+    await vi.advanceTimersByTimeAsync(44_999);
+    expect(end).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await errorOf(ended, TaskTimeoutError);
+  });
+});
+
+describe("a process that slept past the timeout", () => {
+  /** Lets time pass in which no timer fires. */
+  function sleep(ms: number): void {
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + ms);
+  }
+
+  it.each([
+    ["between two polls", 10_500, 1000],
+    ["after its last poll", 59_500, 60_000],
+  ])("%s polls once more", async (_, beforeMs, wakesMs) => {
+    const polls = Array.from({ length: Math.ceil(beforeMs / 10_000) + 1 }, processing);
+    const { ended } = waitFor([...polls.slice(0, beforeMs > 50_000 ? 7 : 2), done()], {
+      timeoutMs: 60_000,
+    });
+    await vi.advanceTimersByTimeAsync(beforeMs);
+    sleep(3_600_000);
+    await vi.advanceTimersByTimeAsync(wakesMs + 10_000);
+    await expect(ended).resolves.toEqual(succeeded.data);
+  });
+
+  it("gives that poll five seconds, and no other follows", async () => {
+    const { ended, polledAt } = waitFor([processing(), hanging], { timeoutMs: 60_000 });
+    await vi.advanceTimersByTimeAsync(1000);
+    sleep(3_600_000);
+    const end = vi.fn();
+    ended.catch(end);
+    await vi.advanceTimersByTimeAsync(9500 + 4999);
+    expect(end).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await errorOf(ended, TaskTimeoutError);
+    expect(polledAt()).toHaveLength(2);
+  });
+});
+
 describe("an end", () => {
   it("as failed is a TaskFailedError with the gateway's reason, or without", async () => {
     const error = await errorOf(waitFor([answer(200, failed)]).ended, TaskFailedError);

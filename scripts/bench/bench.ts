@@ -3,11 +3,11 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { replaceFile, writeFiles } from "../files.js";
+import { replaceFile } from "../files.js";
 import { install, npmInstall, pack } from "../package/pack.js";
 import { runScript } from "../run-script.js";
 import * as measure from "./measure.js";
-import { chartsOf, mediansOf, type Results } from "./report.js";
+import { mediansOf, type Results } from "./report.js";
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -17,7 +17,6 @@ The first run installs the other clients under node_modules/.cache.
 Options:
   --quick         One short round, which shows that it works, not how fast.
   --json FILE     Write every round's figures to FILE.
-  --chart FOLDER  Write the charts of docs/benchmarks.md to FOLDER.
   --help          Show this help.
 `;
 
@@ -33,7 +32,6 @@ async function main(): Promise<number> {
     options: {
       quick: { type: "boolean", default: false },
       json: { type: "string" },
-      chart: { type: "string" },
       help: { type: "boolean", default: false },
     },
   });
@@ -45,7 +43,6 @@ async function main(): Promise<number> {
   const medians = mediansOf(run.results);
   console.table(medians);
   if (values.json) await replaceFile(values.json, `${JSON.stringify(run, null, 2)}\n`);
-  if (values.chart) await writeFiles(chartsOf(medians), values.chart);
   return 0;
 }
 

@@ -1,13 +1,12 @@
-// The generated files: the published document, corrected by the overlay, its types, and the pages of
-// docs/ that are made from data.
+// The generated files: the published document, corrected by the overlay, its types, the known voices,
+// and the page of docs/ that lists them.
 import path from "node:path";
 import { stringify } from "yaml";
 import type { Source } from "../files.js";
-import { correctionsPage } from "./corrections.js";
 import { displayName, type JsonObject, parseOpenApi, parseYaml, project } from "./document.js";
 import { applyOverlay } from "./overlay.js";
 import { toTypeScript } from "./types.js";
-import { parseVoices, voicesPage } from "./voices.js";
+import { parseVoices, voicesModule, voicesPage } from "./voices.js";
 
 /** Where a project keeps its document and its data, and what is made of them. */
 export function placesIn(folder = project): {
@@ -37,26 +36,30 @@ export function placesIn(folder = project): {
 export async function generate(spec: Source, overlay: Source): Promise<Map<string, string>> {
   const document = applyOverlay(parseOpenApi(spec), parseYaml(overlay));
   const header = headerOf([spec, overlay], "scripts/generate.ts, openapi-typescript");
-  const comment = `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
   return new Map([
     ["openapi.yaml", header.map((line) => `# ${line}\n`).join("") + toYaml(document)],
-    ["schema.ts", comment + (await toTypeScript(document, spec.file))],
+    ["schema.ts", commentOf(header) + (await toTypeScript(document, spec.file))],
   ]);
 }
 
-/** The text of each generated page of docs/, by its name. */
-export function generateDocs(overlay: Source, voices: Source): Map<string, string> {
-  const commentOf = (source: Source) => {
-    const header = headerOf([source], "scripts/generate.ts");
-    return `<!--\n${header.map((line) => `${line}\n`).join("")}-->\n\n`;
-  };
+/** The text of generated/voices.ts. */
+export function generateVoices(voices: Source): Map<string, string> {
   return new Map([
-    ["corrections.md", commentOf(overlay) + correctionsPage(overlay)],
-    ["voices.md", commentOf(voices) + voicesPage(parseVoices(voices))],
+    ["voices.ts", commentOf(headerOf([voices])) + voicesModule(parseVoices(voices))],
   ]);
 }
 
-function headerOf(sources: Source[], tools: string): string[] {
+/** The text of docs/voices.md. */
+export function generateDocs(voices: Source): Map<string, string> {
+  const header = headerOf([voices]).map((line) => `${line}\n`);
+  const page = voicesPage(parseVoices(voices));
+  return new Map([["voices.md", `<!--\n${header.join("")}-->\n\n${page}`]]);
+}
+
+const commentOf = (header: string[]): string =>
+  `/*\n${header.map((line) => ` * ${line}\n`).join("")} */\n\n`;
+
+function headerOf(sources: Source[], tools = "scripts/generate.ts"): string[] {
   return [
     "Generated; do not edit.",
     `Sources: ${sources.map(({ file }) => displayName(file)).join(", ")}`,

@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { readSource, replaceFile, type Source, staleFiles, writeFiles } from "../files.js";
-import { changesBetween } from "./changes.js";
 import { parseOpenApi, project } from "./document.js";
 import { generate, placesIn } from "./generate.js";
 import { OverlayError } from "./overlay.js";
@@ -60,11 +59,8 @@ export async function importSpec(
   if (recorded !== provenance.text) await replaceFile(places.provenance, recorded);
   if (after !== before.text) await replaceFile(places.spec, after);
 
-  const changes = changesBetween(old, document).map(({ place, what }) => `- ${place}: ${what}`);
   const report = [
-    isSame
-      ? "Nothing changed."
-      : `What changed:\n${changes.join("\n")}\n\`git diff spec/lip-sync.yaml\` shows every word.`,
+    isSame ? "Nothing changed." : "The document has changed: read `git diff`.",
     ...(written.length > 0 ? [`Wrote ${written.join(", ")}.`] : []),
   ].join("\n\n");
   if (!misfit) return { report };

@@ -1,4 +1,4 @@
-// docs/voices.md, from the data in spec/voices.yaml.
+// docs/voices.md and generated/voices.ts, from the data in spec/voices.yaml.
 import type { Source } from "../files.js";
 import { type Json, parseYaml } from "./document.js";
 
@@ -21,6 +21,21 @@ export interface Voices {
 /** @throws Error - the text is not valid YAML */
 export function parseVoices(source: Source): Voices {
   return parseYaml(source) as Json & Voices;
+}
+
+/** The module as TypeScript, without a header. */
+export function voicesModule({ voices }: Voices): string {
+  const rows = voices.map(({ id, language, name }) => {
+    const [voice_id, voice_language] = [JSON.stringify(id), JSON.stringify(language)];
+    return `  { voice_id: ${voice_id}, voice_language: ${voice_language}, name: ${JSON.stringify(name)} },\n`;
+  });
+  return [
+    "/**\n * The voices that are known, each with a language that it speaks and its name. The set is open:\n",
+    " * the server decides whether another id is valid. Source: docs/voices.md.\n */\n",
+    "export const KNOWN_VOICES = [\n",
+    ...rows,
+    "] as const;\n",
+  ].join("");
 }
 
 /** The page as Markdown, without a header. */

@@ -55,8 +55,8 @@ describe("npm run generate", () => {
 
   it.concurrent("writes the page of the voices from the data that --voices names", async () => {
     const at = await folder({ "one.yaml": "sources: []\nvoices: []\n" });
-    const pages = wrote("corrections.md, voices.md");
-    expect(await cli(["--voices", "one.yaml", "--docs", "."], at)).toEqual(pages);
+    const args = ["--voices", "one.yaml", "--out", "out", "--docs", "."];
+    expect(await cli(args, at)).toEqual(wrote("openapi.yaml, schema.ts, voices.ts, voices.md"));
     expect(await read(at, "voices.md")).toContain("- 0 ids are known");
   });
 
@@ -67,10 +67,9 @@ describe("npm run generate", () => {
     const absolute = [`--spec=${at}/page.yaml`, `--overlay=${at}/fixes.yaml`];
     absolute.push(`--out=${at}/absolute`, `--docs=${at}/docs`);
     const runs = await Promise.all([cli(relative, at), cli(absolute)]);
-    const names = ["openapi.yaml", "schema.ts"];
-    const all = wrote([...names, "corrections.md", "voices.md"].join(", "));
+    const names = ["openapi.yaml", "schema.ts", "voices.ts"];
+    const all = wrote([...names, "voices.md"].join(", "));
     expect(runs).toEqual([all, all]);
-    expect(await read(at, "docs", "corrections.md")).toContain("Sources: fixes.yaml\n");
     for (const out of ["absolute", "new/relative"]) {
       expect(await readdir(path.join(at, out))).toEqual(names);
       for (const name of names) {
