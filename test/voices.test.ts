@@ -5,7 +5,6 @@ import { parseVoices } from "../scripts/spec/voices.js";
 import { readProject } from "./fixtures/scripts.js";
 
 const source = { file: "spec/voices.yaml", text: await readProject("spec", "voices.yaml") };
-const overlay = { file: "spec/overlay.yaml", text: "actions: []" };
 const { sources, voices } = parseVoices(source);
 const ids = [...new Set(voices.map(({ id }) => id))];
 const idsFor = (language: string) =>

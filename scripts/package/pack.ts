@@ -44,7 +44,7 @@ export interface Tarball {
 /** What the build reads and the tarball does not have. */
 const BUILD_FILES = [
   ...["scripts/package/build.ts", "tsconfig.json", "tsconfig.build.json"],
-  ...["src", "generated/schema.ts"],
+  ...["src", "generated/schema.ts", "generated/voices.ts"],
 ];
 /** What npm packs without being told to. */
 const ALWAYS_PACKED = ["package.json", "README.md", "LICENSE"];

@@ -66,6 +66,8 @@ beforeAll(async () => {
   await cp(path.join(project, "src"), path.join(folder, "src"), { recursive: true });
   await mkdir(path.join(folder, "generated"));
   await writeFile(path.join(folder, "generated", "schema.ts"), files.get("schema.ts") ?? "");
+  const voices = path.join("generated", "voices.ts");
+  await cp(path.join(project, voices), path.join(folder, voices));
   await writeFile(path.join(folder, "package.json"), '{ "type": "module" }');
   await writeFile(path.join(folder, "usage.ts"), USAGE);
   await symlink(path.join(project, "node_modules"), path.join(folder, "node_modules"));
