@@ -47,6 +47,45 @@ describe("a task", () => {
   });
 });
 
+describe("a body of any shape", () => {
+  const task = submitted.data;
+  const json = (value: unknown) => JSON.stringify(value);
+  const data = (data: unknown) => json({ code: 0, data });
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const id = task.task_id;
+
+  it.each<[string, string | Uint8Array<ArrayBuffer>, code?: unknown, taskId?: string]>([
+    ["random bytes", Uint8Array.from({ length: 4096 }, (_, n) => (n * n * 31 + n * 7 + 0x16) >> 3)],
+    ["an array nested 100,000 deep", deep],
+    ["an array that is never closed", "[".repeat(100_000)],
+    ["an array of envelopes", json([{ code: 0, data: task }]), undefined, id],
+    ["the bare task", json(task), undefined, id],
+    ["an array for data", data([task]), 0, id],
+    ["a deep array for data", `{"code":0,"data":${deep}}`, 0],
+    ["null for a status", data({ ...task, task_status: null }), 0, id],
+    ["everything in __proto__", `{"__proto__":${data(task)}}`, undefined, id],
+    ["the data in __proto__", `{"code":0,"__proto__":{"data":${json(task)}}}`, 0, id],
+    ["the task in __proto__", `{"code":0,"data":{"__proto__":${json(task)}}}`, 0, id],
+  ])("is not a task if it is %s", async (_, body, code, taskId) => {
+    const error = await creating(new Response(body));
+    expect(error).toMatchObject({ status: 200, code, taskId, mayHaveCreatedTask: true });
+    expect("task_id" in {}).toBe(false);
+  });
+
+  const whole = json(submitted);
+
+  it.each<[string, string, string?]>([
+    ["called HTML", whole, "text/html"],
+    ["called text in another charset", whole, "text/plain; charset=gbk"],
+    ["with a byte order mark", `\uFEFF${whole}`],
+    ["with a deep field", `{"code":0,"message":${deep},"data":${json(task)}}`],
+    ["with a __proto__", `{"__proto__":{"code":1303},"code":0,"data":${json(task)}}`],
+  ])("is a task if it has one: %s", async (_, body, type = "nonsense") => {
+    const { client } = setUp([new Response(body, { headers: { "content-type": type } })]);
+    expect(await client.create(request)).toEqual(task);
+  });
+});
+
 describe("the message of an ApiError", () => {
   const kling = { code: 1201, message: "bad value", request_id: "r-1" };
   const openAi = { message: "no such key", type: "auth", code: "invalid_key" };
