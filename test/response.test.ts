@@ -174,7 +174,10 @@ it("an ApiError has the request id of the body, else of the header", async () =>
 
 describe("no part of the key is in an ApiError", () => {
   const key = "sk-0123456789abcdefghijKLMNOPQRSTUVWXYZ+/-_$";
-  const offsets = Array.from({ length: 321 }, (_, offset) => "x".repeat(offset));
+  /** A reason is cut at 300 characters, so a key may be cut in two after any of the last of these. */
+  const offsets = [0, 100, ...Array.from({ length: 81 }, (_, n) => 240 + n)].map((offset) =>
+    "x".repeat(offset),
+  );
 
   async function expectNoPart(responses: Response[], apiKey = key): Promise<void> {
     const starts = Array.from({ length: apiKey.length - 7 }).keys();
@@ -198,7 +201,7 @@ describe("no part of the key is in an ApiError", () => {
   });
 
   it("wherever in a code, a request id, a location or a content type it stands", async () => {
-    for (const before of offsets.slice(240)) {
+    for (const before of offsets) {
       const value = `${before}${key}`;
       const headers = { location: value, "content-type": value, "x-request-id": value };
       await expectNoPart([
