@@ -171,7 +171,6 @@ describe("a failed TLS handshake", () => {
 
   it.each<[string, (socket: Socket) => void]>([
     ["resets", (socket) => socket.once("data", () => socket.resetAndDestroy())],
-    ["closes", (socket) => socket.once("data", () => socket.end())],
     ["speaks plain HTTP", (socket) => socket.once("data", () => socket.end(plain))],
     ["has no certificate", (socket) => tls.emit("connection", socket)],
   ])("is not certain when the server %s", async (_, react) => {
@@ -287,7 +286,8 @@ describe("no complete response in time", () => {
       const tookMs = performance.now() - startedAt;
       const right = decided("ConnectionError", method, UNCERTAIN);
       expect({ name, ...outcome }).toEqual({ name, ...right });
-      expect(value).toHaveProperty("message", `${asked[method]} timed out after ${timeoutMs} ms.`);
+      const said = `${asked[method]} timed out after ${timeoutMs} ms.`;
+      expect((value as Error).message).toContain(said);
       // Timers may fire a millisecond early.
       expect(tookMs).toBeGreaterThan(timeoutMs * outcome.attempts - 5);
       await closed(place.received);
