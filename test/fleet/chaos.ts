@@ -1,6 +1,6 @@
 // Kills and freezes workers while jobs are being created, and kills Redis once.
 import { setTimeout as sleep } from "node:timers/promises";
-import { onTestFinished } from "vitest";
+import type { TestContext } from "vitest";
 import { chanceOf } from "../fixtures/random.js";
 import type { RedisServer } from "./redis.js";
 import {
@@ -11,8 +11,8 @@ import {
   type WorkerSettings,
 } from "./workers.js";
 
-const WORKERS = 4;
-const CLOSE_MS = 15_000;
+const WORKERS = 3;
+const CLOSE_MS = 3_000;
 
 export interface ChaosOptions {
   seed: number;
@@ -29,7 +29,7 @@ export interface ChaosOptions {
 }
 
 /** Starts the workers, and goes on until `stop` is called. */
-export function startChaos(options: ChaosOptions) {
+export function startChaos(test: TestContext, options: ChaosOptions) {
   const { program, settings, redis, redisAtMs, canFreeze = true, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
@@ -44,7 +44,7 @@ export function startChaos(options: ChaosOptions) {
   function add(freezeAt: Step | undefined): WorkerProcess {
     const watch = { onFrozen, onDisturbed };
     const own = canFreeze ? { freezeAt } : {};
-    const worker = startWorker(program, { ...settings, ...own }, watch);
+    const worker = startWorker(test, program, { ...settings, ...own }, watch);
     workers.push(worker);
     return worker;
   }
@@ -99,7 +99,7 @@ export function startChaos(options: ChaosOptions) {
     const redisAt = performance.now() + redisAtMs;
     let isRedisDue = true;
     while (!isOver) {
-      await sleep(300 + chance.below(400));
+      await sleep(600 + chance.below(600));
       for (const { problem } of workers) if (problem !== undefined) throw new Error(problem);
       if (isRedisDue && performance.now() > redisAt) {
         isRedisDue = false;
@@ -121,7 +121,7 @@ export function startChaos(options: ChaosOptions) {
   const running = run();
   // `stop` throws its error.
   running.catch(() => undefined);
-  onTestFinished(async () => {
+  test.onTestFinished(async () => {
     isOver = true;
     for (const timer of timers) clearTimeout(timer);
     await running.catch(() => undefined);
