@@ -64,10 +64,13 @@ export async function untilQuiet({ queue }: Fleet): Promise<void> {
   await until(async () => (await queue.getJobCountByTypes("waiting", "active", "delayed")) === 0);
 }
 
+/** A machine that is busy needs many times what an idle one does. */
+const UNTIL_MS = 150_000;
+
 export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 60_000;
+  const end = performance.now() + UNTIL_MS;
   while (!(await isTrue())) {
-    if (performance.now() > end) throw new Error(`Not within a minute: ${isTrue.toString()}`);
-    await sleep(20);
+    if (performance.now() > end) throw new Error(`Not within ${UNTIL_MS} ms: ${isTrue.toString()}`);
+    await sleep(50);
   }
 }
