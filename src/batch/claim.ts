@@ -70,7 +70,7 @@ export function stateOf(clip: Clip): LipSyncClipState {
     state.reason = `Process ${claim.pid} on ${claim.host} was creating its task, and did not say what came of it.`;
   }
   if (stage === "uncertain" || stage === "failed") {
-    const reason = task?.reason ?? problem?.reason;
+    const reason = task?.reason ?? reasonOf(problem);
     if (reason !== undefined) state.reason = reason;
   }
   if (task) state.taskId = task.id;
@@ -78,4 +78,9 @@ export function stateOf(clip: Clip): LipSyncClipState {
   if (extraTaskIds.length > 0) state.extraTaskIds = [...extraTaskIds];
   if (claim?.text !== undefined) state.text = claim.text;
   return state;
+}
+
+function reasonOf(problem: Clip["problem"]): string | undefined {
+  if (problem?.taskId === undefined) return problem?.reason;
+  return `The response names task ${problem.taskId}. ${problem.reason}`;
 }

@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { ConfigurationError } from "../errors.js";
-import { property } from "../json.js";
+import { property, textOf } from "../json.js";
 import {
   type BatchEvent,
   type Clip,
@@ -183,6 +183,13 @@ export function openJournal(folder: string, { onChange, onUnreadable }: Listener
       fd = undefined;
     },
   };
+}
+
+/** Returns the path of a folder, or throws if it is not one. */
+export function checkFolder(folder: unknown): string {
+  const given = textOf(folder);
+  if (given !== undefined) return given;
+  throw new ConfigurationError("The folder is missing: pass the path of the folder of the batch.");
 }
 
 /** A file whose name is not on the disk is lost with it. Windows cannot open a folder. */
