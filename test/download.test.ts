@@ -159,6 +159,12 @@ describe("an expired URL is reported, and not asked again", () => {
     expect([error.isExpired, error.name]).toEqual([true, "DownloadError"]);
   });
 
+  it("even if the rest of the response cannot be dropped", async () => {
+    const body = new ReadableStream({ cancel: () => Promise.reject(new Error("broken")) });
+    const error = await errorOf(download([new Response(body, { status: 403 })]), DownloadError);
+    expect(error.isExpired).toBe(true);
+  });
+
   it.each(["text/html; charset=utf-8", "application/json", "application/problem+json"])(
     "for a page: %s",
     async (type) => {
