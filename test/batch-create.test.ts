@@ -49,7 +49,7 @@ function newProcess(onPost: () => void = () => undefined) {
 const { writeSync, fsyncSync } = fs;
 
 /** Appends a line as another process does. */
-function write(event: object): void {
+function appendLine(event: object): void {
   fs.appendFileSync(path.join(folder, "journal.jsonl"), `${JSON.stringify(event)}\n`);
 }
 
@@ -98,7 +98,7 @@ it("sends nothing if a person freed the clip after its claim was read back", asy
   const { append } = session.journal;
   session.journal.append = (event, options) => {
     append(event, options);
-    if (event.event === "claim") write({ event: "no task", id: "a", claim: event.claim });
+    if (event.event === "claim") appendLine({ event: "no task", id: "a", claim: event.claim });
   };
   expect(await create()).toEqual({ kind: "taken" });
   expect(posts()).toBe(0);
@@ -121,8 +121,8 @@ describe("a process that was frozen after its claim", () => {
   it("adds its task to the clip that somebody else was given by force", async () => {
     const late = newProcess(() => {
       const claim = linesIn(folder)[0]?.["claim"];
-      write({ event: "no task", id: "a", claim });
-      write({ event: "task", id: "a", claim: "other", taskId: "task-of-other" });
+      appendLine({ event: "no task", id: "a", claim });
+      appendLine({ event: "task", id: "a", claim: "other", taskId: "task-of-other" });
     });
     expect(await late.create()).toEqual({ kind: "created" });
     expect(late.session.journal.get("a")).toMatchObject({
@@ -141,7 +141,7 @@ describe("a process that was frozen after its claim", () => {
     // A task that comes between the claim and the request.
     beforeWrite("claim", (write) => {
       const written = write();
-      write({ event: "task", id: "b", claim: "c", taskId: "2" });
+      appendLine({ event: "task", id: "b", claim: "c", taskId: "2" });
       return written;
     });
     expect(await create("b")).toEqual({ kind: "taken" });
