@@ -105,7 +105,9 @@ export function fold(clip: Clip, event: BatchEvent): Clip {
       return withCreated(clip, event.taskId);
     case "free":
     case "no task":
-      return isCurrent(clip, event.claim) ? { ...clip, isClaimed: false } : clip;
+      return isCurrent(clip, event.claim)
+        ? { ...clip, isClaimed: false, problem: undefined }
+        : clip;
     case "uncertain":
     case "refused":
       return isCurrent(clip, event.claim) ? { ...clip, problem: problemOf(event) } : clip;
