@@ -38,6 +38,27 @@ export function checkSignal(signal: unknown): void {
   check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
 }
 
+/** Headers of the caller, with lower-case names: those of a call replace the client's. */
+export function checkHeaders(
+  given: Headers | Record<string, string | undefined> | undefined,
+): Record<string, string> {
+  if (given === undefined) return {};
+  // Their values may be secret, so no error has them.
+  const invalid = (why: string) => new ConfigurationError(`The option headers ${why}.`);
+  let headers: Headers;
+  try {
+    const isSent = (entry: unknown[]): entry is [string, string] => entry[1] !== undefined;
+    const isIterable = Symbol.iterator in given;
+    headers = new Headers(isIterable ? given : Object.entries(given).filter(isSent));
+  } catch {
+    throw invalid("must be an object with names and values that HTTP allows");
+  }
+  for (const name of ["authorization", "content-type"]) {
+    if (headers.has(name)) throw invalid(`must not have ${name}: the client sets it`);
+  }
+  return Object.fromEntries(headers);
+}
+
 function check<Value>(name: string, value: Value, isValid: boolean, valid: string): Value {
   if (isValid) return value;
   throw new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);

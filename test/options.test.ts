@@ -210,3 +210,59 @@ it("every option may be undefined", async () => {
   await client.get("t", { signal: undefined, ...numbers });
   await client.create(request, { signal: undefined, ...numbers });
 });
+
+describe("headers", () => {
+  it("are sent with every attempt, those of a call in place of the client's", async () => {
+    const headers = { "X-Group": "a", "x-trace": "1", "x-none": undefined };
+    const { client, sent } = setUp([answer(429, ""), answer(429, "")], { headers });
+    await client.create(request, {
+      headers: { "Idempotency-Key": "key-1", "x-group": "b", "X-Trace": undefined },
+    });
+    await client.get("t");
+    const seen = sent.map(({ init }) => init.headers);
+    const own = { authorization: `Bearer ${apiKey}`, "x-trace": "1" };
+    const create = { ...own, "content-type": "application/json", "x-group": "b" };
+    const first = { ...create, "idempotency-key": "key-1" };
+    expect(seen).toEqual([first, first, first, { ...own, "x-group": "a" }]);
+    expect(headers).toEqual({ "X-Group": "a", "x-trace": "1", "x-none": undefined });
+  });
+
+  it("are sent with the polls of a wait", async () => {
+    const { client, sent } = setUp([answer(200, succeeded)], { headers: { "x-group": "a" } });
+    await client.wait("t");
+    expect(sent[0]?.init.headers).toMatchObject({ "x-group": "a" });
+  });
+
+  it.each([
+    ["Headers", new Headers({ "x-group": "a" })],
+    ["a Map", new Map([["X-Group", "a"]])],
+    ["a number", { "x-group": 5 }],
+  ] as [string, object][])("may be given as %s", async (_, given) => {
+    const headers = given as Record<string, string>;
+    const { client, sent } = setUp([], { headers });
+    await client.get("t");
+    expect(sent[0]?.init.headers["x-group"]).toMatch(/^[a5]$/);
+  });
+
+  const invalid = "The option headers must be an object with names and values that HTTP allows.";
+  const own = (name: string) => `The option headers must not have ${name}: the client sets it.`;
+
+  it.each([
+    [{ Authorization: "Bearer secret-1" }, own("authorization")],
+    [new Headers({ authorization: "secret-1" }), own("authorization")],
+    [{ "CONTENT-TYPE": "secret-1" }, own("content-type")],
+    [{ "x group": "secret-1" }, invalid],
+    [{ "": "secret-1" }, invalid],
+    [{ "x-group": "secret-1\n2" }, invalid],
+    [{ "x-group": "secret-1 对" }, invalid],
+    ...[null, ["x-group", "a"], "a: b", 5].map((headers) => [headers, invalid]),
+  ] as [object, string][])("%j are refused, and nothing is sent", async (given, message) => {
+    const headers = given as Record<string, string>;
+    const construct = () => createLipSyncClient({ apiKey, baseUrl, headers });
+    expect(construct).toThrow(new ConfigurationError(message));
+    const { client, sent } = setUp();
+    const error = await errorOf(client.create(request, { headers }), ConfigurationError);
+    expect(error.message).toBe(message);
+    expect(sent).toEqual([]);
+  });
+});

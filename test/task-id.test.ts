@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { taskIdIn } from "../src/task-id.js";
 import { ApiError } from "../src/index.js";
+import { cpuMs } from "./fixtures/cpu.js";
 import { answer, errorOf, setUp } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
 
@@ -24,7 +25,7 @@ describe("taskIdIn, at any status", () => {
     ["JSONP", `callback(${inJson});`],
     ["JavaScript", "{ taskId: 't-1' }"],
     ["a byte order mark", `\uFEFF${inJson}`],
-    ["UTF-16", [...inJson].join("\0")],
+    ["UTF-16", inJson.split("").join("\0")],
     ["XML", "<result><task_id>t-1</task_id></result>"],
     ["XML with a prefix, an attribute and CDATA", '<k:TaskId a="b"> <![CDATA[t-1]]></k:TaskId>'],
     ["an attribute", '<task task_id="t-1" />'],
@@ -76,9 +77,8 @@ describe("taskIdIn, at any status", () => {
   it("takes time that only grows with the text", () => {
     const hostile = ['task_id="', "task_id= ", '"task_id" : ', "<task_id ", "task_id=a", "\\u0022"];
     for (const part of [...hostile, '{"id', "\\\\", " ", '"data":']) {
-      const start = performance.now();
-      taskIdIn(`{${part.repeat(1_000_000 / part.length)}`, true, undefined);
-      expect(performance.now() - start).toBeLessThan(1000);
+      const text = `{${part.repeat(1_000_000 / part.length)}`;
+      expect(cpuMs(() => void taskIdIn(text, true, undefined))).toBeLessThan(1500);
     }
   });
 });
@@ -126,7 +126,7 @@ describe("a create whose response names a task", () => {
     ]);
     const error = await errorOf(client.create(request), ApiError);
     expect(error).toMatchObject({ taskId: "8319223457192714331", mayHaveCreatedTask: true });
-    expect(error.message).toContain("the response mentions task 8319223457192714331");
+    expect(error.message).toContain(" The response mentions task 8319223457192714331");
     expect(sent).toHaveLength(1);
   });
 
