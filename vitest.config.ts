@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     // On two cores vitest would take one; several files wait for processes and servers.
     maxWorkers: 2,
+    // Two cores may be busy with other work.
+    testTimeout: 30_000,
     projects: [
       // No process, no socket, no compiler: for the edit loop, and what coverage is counted over.
       // They leave nothing behind, so the files share two threads, which load the source once each.

@@ -52,7 +52,7 @@ async function runJobs(test: TestContext, { seed, version, faults, canFreeze }: 
   const callbacks = callbacksOf(seed);
   const disturbed = new Set<string>();
   const told: Promise<void>[] = [];
-  let chaos: ReturnType<typeof startChaos> | undefined;
+  const chaos: ReturnType<typeof startChaos> | undefined;
   let isCalm = false;
   let faultCount = 0;
   const fleet: Fleet = await startFleet(test, {
