@@ -52,7 +52,6 @@ async function runJobs(test: TestContext, { seed, version, faults, canFreeze }: 
   const callbacks = callbacksOf(seed);
   const disturbed = new Set<string>();
   const told: Promise<void>[] = [];
-  const chaos: ReturnType<typeof startChaos> | undefined;
   let isCalm = false;
   let faultCount = 0;
   const fleet: Fleet = await startFleet(test, {
@@ -62,7 +61,7 @@ async function runJobs(test: TestContext, { seed, version, faults, canFreeze }: 
     delayMs: () => CREATE_MS + chance.below(4 * CREATE_MS),
     tooLateMs: SETTINGS.attemptMs + 500,
     faultOf(job) {
-      chaos?.onCreate();
+      chaos.onCreate();
       const fault = isCalm ? undefined : faultAt(faults, chance.next() * 100);
       if (fault !== undefined) faultCount += 1;
       if (fault !== undefined && fault !== "busy") disturbed.add(job);
@@ -72,7 +71,7 @@ async function runJobs(test: TestContext, { seed, version, faults, canFreeze }: 
       if (isCalledBack(text)) told.push(callbacks.onTask(fleet, text, taskId));
     },
   });
-  chaos = startChaos(test, {
+  const chaos = startChaos(test, {
     seed,
     program,
     settings: { ...SETTINGS, ...fleet.places },
