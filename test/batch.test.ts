@@ -321,6 +321,33 @@ describe("a gateway in trouble", () => {
     expect(report.problems).toMatchObject([{ reason: "There is no message." }]);
   });
 
+  it(
+    "five seconds of 502 and 200 clips: at most three are uncertain, and the batch goes on",
+    { timeout: 60_000 },
+    async () => {
+      vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+      const batch = setUpBatch(await newFolder());
+      const startedAt = performance.now();
+      const isDown = () => performance.now() - startedAt < 5000;
+      const down = () => Promise.resolve(new Response("<h1>Bad gateway</h1>", { status: 502 }));
+      const client = createLipSyncClient({
+        ...batch.gateway,
+        fetch: (url, init) => (isDown() ? down() : batch.gateway.fetch(url, init)),
+      });
+      const ids = Array.from({ length: 200 }, (_, index) => `clip-${index}`);
+      const { folder, gateway } = batch;
+      let report: LipSyncBatchReport | undefined;
+      const running = runLipSyncBatch(client, clipsOf(...ids), { folder, fetch: gateway.fetch });
+      void running.then((found) => (report = found));
+      while (!report) {
+        await vi.advanceTimersByTimeAsync(1000);
+        await new Promise(setImmediate);
+      }
+      expect(report.uncertain).toBeLessThanOrEqual(3);
+      expect(report).toMatchObject({ saved: 200 - report.uncertain, stop: undefined });
+    },
+  );
+
   it("three uncertain creates in a row: nothing more is created", async () => {
     const batch = setUpBatch(await newFolder());
     const { client, gateway } = batch;

@@ -105,16 +105,24 @@ export function openJournal(folder: string, { onChange, onUnreadable }: Listener
       position += length;
       let start = 0;
       for (;;) {
-        const end = chunk.subarray(0, length).indexOf(NEWLINE, start);
-        if (end === -1) break;
-        const line = Buffer.concat([rest, chunk.subarray(start, end)]).toString();
-        rest = Buffer.alloc(0);
+        const end = chunk.indexOf(NEWLINE, start);
+        // Beyond the length, the chunk has what was read before.
+        if (end === -1 || end >= length) break;
+        const line = endLine(chunk.subarray(start, end));
         start = end + 1;
         if (line === wanted) isFound = true;
         foldLine(line);
       }
       rest = Buffer.concat([rest, chunk.subarray(start, length)]);
     }
+  }
+
+  /** The text of a line, of which this is the last part. */
+  function endLine(end: Buffer): string {
+    if (rest.length === 0) return end.toString();
+    const line = Buffer.concat([rest, end]).toString();
+    rest = Buffer.alloc(0);
+    return line;
   }
 
   function openToRead(): void {

@@ -14,13 +14,9 @@ import { createFakeGateway } from "../../src/testing.js";
 import { type Fault, serve, type ServeOptions } from "../fixtures/gateway.js";
 import { chanceOf } from "../fixtures/random.js";
 import { project, temporaryFolders } from "../fixtures/scripts.js";
-import {
-  BATCH_STEPS,
-  type Batcher,
-  type BatcherSettings,
-  bundleBatcher,
-  startBatcher,
-} from "./batchers.js";
+import { sha256Of } from "../../src/batch/claim.js";
+import { BATCH_STEPS, type BatcherSettings, clipOf } from "./batcher-settings.js";
+import { type Batcher, bundleBatcher, startBatcher } from "./batchers.js";
 
 const ATTEMPT_MS = 1500;
 
@@ -102,7 +98,7 @@ describe("a process is killed", () => {
   it.each(BATCH_STEPS)("at the step: %s", async (step) => {
     const batch = await newBatch(["a", "b", "c"]);
     const breakAt = { step, time: 1, how: "SIGKILL" } as const;
-    const killed = batch.start({ breakAt });
+    const killed = batch.start({ breakAt, parallel: 1 });
     const clip = await killed.until("killed");
     await killed.ended;
     batch.checkJournal();
@@ -235,6 +231,31 @@ it("a living program that has the pid of the one that was killed prolongs nothin
     );
   });
   vi.restoreAllMocks();
+});
+
+it("100,000 clips, all but ten saved: the first request is sent in ten seconds with 300 MB", async (test) => {
+  const COUNT = 100_000;
+  const batch = await newBatch([]);
+  fs.mkdirSync(batch.folder);
+  const lines: object[] = [];
+  for (let index = 0; index < COUNT - 10; index++) {
+    const { id, request } = clipOf(`clip-${index}`);
+    const claim = `${"0".repeat(36)}/${index}`;
+    const taskId = `task-of-${"0".repeat(20)}-${index}`;
+    const owner = { at: 1, host: "another-host", pid: 1, sha256: sha256Of(request), text: id };
+    lines.push({ event: "claim", id, claim, ...owner });
+    lines.push({ event: "task", id, claim, taskId }, { event: "saved", id, taskId });
+  }
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  fs.writeFileSync(path.join(batch.folder, "journal.jsonl"), text);
+  const process = batch.start({ count: COUNT });
+  const usage = JSON.parse(await process.until("usage")) as { memoryKb: number; cpuMs: number };
+  const { memoryKb, cpuMs } = usage;
+  await test.annotate(`${Math.round(cpuMs)} ms, ${memoryKb} kB`);
+  // Of the processor: other tests may run beside it.
+  expect(cpuMs).toBeLessThan(10_000);
+  expect(memoryKb).toBeLessThan(300_000);
+  expect(await process.ended).toMatchObject({ saved: COUNT, left: 0 });
 });
 
 it("three processes whose writes are slow share the clips", async () => {

@@ -3,7 +3,7 @@
 import fs from "node:fs";
 import { runLipSyncBatch, type LipSyncClip } from "../../src/batch/index.js";
 import { createLipSyncClient } from "../../src/index.js";
-import type { BatcherSettings, BatchStep } from "./batchers.js";
+import { type BatcherSettings, type BatchStep, clipOf } from "./batcher-settings.js";
 
 const settings = JSON.parse(process.env["BATCHER"] ?? "{}") as BatcherSettings;
 const { baseUrl, apiKey, folder, ids, breakAt, fullAt, pid, slowWriteMs } = settings;
@@ -77,6 +77,11 @@ const client = createLipSyncClient({
   timeoutMs: settings.attemptMs,
   fetch: async (url, init) => {
     if (init.method !== "POST") return await fetch(url, init);
+    const { maxRSS, userCPUTime, systemCPUTime } = process.resourceUsage();
+    print(
+      "usage",
+      JSON.stringify({ memoryKb: maxRSS, cpuMs: (userCPUTime + systemCPUTime) / 1000 }),
+    );
     step("send");
     const response = await fetch(url, init);
     step("sent");
@@ -89,15 +94,15 @@ process.on("SIGTERM", () => {
   controller.abort();
 });
 
-const clips = ids.map((id): LipSyncClip => {
-  const voice = { voice_id: "genshin_vindi2", voice_language: "zh" } as const;
-  return { id, request: { input: { video_id: "v", mode: "text2video", text: id, ...voice } } };
-});
+function* clips(): Generator<LipSyncClip> {
+  for (const id of ids) yield clipOf(id);
+  for (let index = 0; index < (settings.count ?? 0); index++) yield clipOf(`clip-${index}`);
+}
 
 print("ready", String(ownPid));
-const report = await runLipSyncBatch(client, clips, {
+const report = await runLipSyncBatch(client, clips(), {
   folder,
-  parallel: 4,
+  parallel: settings.parallel ?? 4,
   intervalMs: settings.intervalMs,
   pauseMs: settings.pauseMs,
   signal: controller.signal,
