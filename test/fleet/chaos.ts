@@ -24,8 +24,8 @@ export interface ChaosOptions {
   redis: RedisServer;
   /** At which create Redis is killed. */
   redisAt: number;
-  /** A worker is killed so long after a create began, or earlier. */
-  killWithinMs: number;
+  /** How long a create takes at least; a worker is killed that long after one began, or half of it more or less. */
+  createMs: number;
   /** Whether workers also freeze. */
   canFreeze: boolean;
   /** Called for each job whose create was disturbed. */
@@ -34,7 +34,7 @@ export interface ChaosOptions {
 
 /** Starts the workers, and goes on until `stop` is called. */
 export function startChaos(test: TestContext, options: ChaosOptions) {
-  const { program, settings, redis, redisAt, killWithinMs, canFreeze, onDisturbed } = options;
+  const { program, settings, redis, redisAt, createMs, canFreeze, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
   const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
@@ -76,7 +76,7 @@ export function startChaos(test: TestContext, options: ChaosOptions) {
   }
 
   async function killOne(): Promise<void> {
-    await sleep(chance.below(killWithinMs));
+    await sleep(createMs / 2 + chance.below(createMs));
     const killable = workers.filter((worker) => worker.isReady && !spared.has(worker));
     const victim = killable[chance.below(killable.length)];
     if (!victim) return;
