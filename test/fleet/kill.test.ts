@@ -31,6 +31,7 @@ interface Given {
   version: string;
   faults: Faults;
   canFreeze: boolean;
+  createsPerKill: number;
   /** `createMs`: how long a create takes at least; it may take three times as long. */
   times: typeof SHORT;
 }
@@ -41,7 +42,7 @@ const isCalledBack = (job: string): boolean => names.indexOf(job) % 2 === 0;
 
 /** Adds jobs while everything fails, and waits until nothing moves any more. */
 async function runJobs(test: TestContext, given: Given) {
-  const { seed, version, faults, canFreeze, times } = given;
+  const { seed, version, faults, canFreeze, createsPerKill, times } = given;
   const bullmq = await installBullMq(version);
   const folder = await newFolder();
   const program = await bundleWorker(folder, bullmq);
@@ -74,6 +75,7 @@ async function runJobs(test: TestContext, given: Given) {
     program,
     settings: { ...SETTINGS, ...times, ...fleet.places },
     redis: fleet.redis,
+    createsPerKill,
     redisAt: Math.ceil(JOBS * (0.3 + chance.next() * 0.3)),
     createMs: times.createMs,
     canFreeze,
@@ -176,8 +178,9 @@ async function expectNoneTwiceNoneLost(test: TestContext, given: Given) {
 }
 
 /** Settles what is parked by what the gateway has. */
-async function settleParked(fleet: Fleet): Promise<void> {
+async function settleParked(fleet: Fleet, rounds = 3): Promise<void> {
   const parked = await fleet.queue.getFailed();
+  if (parked.length === 0 || rounds === 0) return;
   const settling = parked.map(async ({ id = "", name }) => {
     const [taskId] = fleet.tasksOf(name);
     const found: Found = taskId === undefined ? { noTask: true } : { taskId };
@@ -185,6 +188,8 @@ async function settleParked(fleet: Fleet): Promise<void> {
   });
   await Promise.all(settling);
   await untilQuiet(fleet);
+  // On a busy machine, a create can be cut off once more.
+  await settleParked(fleet, rounds - 1);
 }
 
 const runs = BULLMQ_VERSIONS.map((version, index) => ({ seed: index + 1, version }));
@@ -198,7 +203,8 @@ it.concurrent.for(runs)(
       ["500 after", 3],
       ["busy", 12],
     ];
-    await expectNoneTwiceNoneLost(test, { ...run, faults, canFreeze: true, times: SHORT });
+    const given = { ...run, faults, canFreeze: true, createsPerKill: 12, times: SHORT };
+    await expectNoneTwiceNoneLost(test, given);
   },
 );
 
@@ -208,12 +214,12 @@ it.concurrent.for(runs)(
     // Responses that are lost after a task was created are what a callback can mend. None comes for a
     // worker that loses its lock between its claim and its request: no task exists.
     const faults: Faults = [
-      ["dropped after", 10],
-      ["500 after", 10],
+      ["dropped after", 15],
+      ["500 after", 15],
       ["too late", 5],
       ["busy", 10],
     ];
-    const given = { ...run, faults, canFreeze: false, times: LONG };
+    const given = { ...run, faults, canFreeze: false, createsPerKill: 30, times: LONG };
     const { withCallbacks, withoutCallbacks } = await expectNoneTwiceNoneLost(test, given);
     expect(withoutCallbacks, "jobs without callbacks").toBeGreaterThan(10);
     expect(withCallbacks, "jobs with callbacks").toBeLessThanOrEqual(withoutCallbacks / 10);
