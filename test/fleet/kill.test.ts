@@ -54,7 +54,6 @@ async function runJobs(test: TestContext, given: Given) {
   const callbacks = callbacksOf(seed);
   const disturbed = new Set<string>();
   const told: Promise<void>[] = [];
-  let chaos: ReturnType<typeof startChaos> | undefined;
   let isCalm = false;
   let faultCount = 0;
   const fleet: Fleet = await startFleet(test, {
@@ -64,7 +63,7 @@ async function runJobs(test: TestContext, given: Given) {
     delayMs: () => times.createMs + chance.below(2 * times.createMs),
     tooLateMs: times.attemptMs + 500,
     faultOf(job) {
-      chaos?.onCreate();
+      chaos.onCreate();
       const fault = isCalm ? undefined : faultAt(faults, chance.next() * 100);
       if (fault !== undefined) faultCount += 1;
       if (fault !== undefined && fault !== "busy") disturbed.add(job);
@@ -74,7 +73,7 @@ async function runJobs(test: TestContext, given: Given) {
       if (isCalledBack(text)) told.push(callbacks.onTask(fleet, text, taskId));
     },
   });
-  chaos = startChaos(test, {
+  const chaos = startChaos(test, {
     seed,
     program,
     settings: { ...SETTINGS, ...times, ...fleet.places },
