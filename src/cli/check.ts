@@ -1,10 +1,10 @@
 // --check: whether the base URL, the path and the key are good, found out free of charge.
-import { ApiError, ConnectionError, createLipSyncClient } from "../../src/index.js";
-import { parseJson, property, textOf } from "../../src/json.js";
-import { errorChain } from "../../src/network-error.js";
-import { isUnknownTask, REDIRECTS } from "../../src/outcome.js";
-import { LIP_SYNC_PATH } from "../../src/wire.js";
-import { UsageError } from "./explain.js";
+import { ApiError, ConnectionError, createLipSyncClient } from "../index.js";
+import { parseJson, property, textOf } from "../json.js";
+import { errorChain } from "../network-error.js";
+import { isUnknownTask, REDIRECTS } from "../outcome.js";
+import { LIP_SYNC_PATH } from "../wire.js";
+import { UsageError } from "./terminal.js";
 import { messageOf, oneLine } from "./text.js";
 
 /** The id of a task that cannot exist: no gateway makes ids like this. */

@@ -1,0 +1,27 @@
+// What a subcommand sees of the process: its output, its environment, one question, and Ctrl-C.
+
+/** What a subcommand prints to, asks and is stopped by. */
+export interface Terminal {
+  env: NodeJS.ProcessEnv;
+  /** What to type before a subcommand, such as `npx kling-lip-sync`. */
+  command: string;
+  /** Prints a line to standard output. */
+  print(line: string): void;
+  /** Prints a line to standard error. */
+  warn(line: string): void;
+  /** Where a progress bar is drawn; `undefined` where a line cannot be redrawn. */
+  screen: NodeJS.WritableStream | undefined;
+  /** Asks a question that takes yes or no; `undefined` where nobody can answer. */
+  ask: ((question: string) => Promise<boolean>) | undefined;
+  /** Aborts with a `Stopped` on Ctrl-C, SIGTERM, SIGHUP, or when the output is closed. */
+  signal: AbortSignal;
+}
+
+/** What was typed cannot be run, and nothing was sent. */
+export class UsageError extends Error {}
+
+/** The run was stopped by a person or by the system. */
+export class Stopped extends Error {}
+
+/** How a command ends; `--help` lists these. */
+export const EXIT_CODES = { done: 0, needsPerson: 1, wrongUse: 2, stopped: 130 } as const;
