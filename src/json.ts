@@ -12,10 +12,13 @@ export const property = (value: unknown, name: string): unknown =>
 export const textOf = (value: unknown): string | undefined =>
   typeof value === "string" && value.trim() !== "" ? value : undefined;
 
-/** The value of a JSON text, or `undefined` if it is not JSON. */
+/** An id that is a number with more digits than a number of JavaScript keeps. */
+const LONG_NUMBER = /("(?:task_id|id|data)"\s*:\s*)(\d{16,})(?=\s*[,}])/g;
+
+/** The value of a JSON text, with long numeric ids as strings; `undefined` if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return JSON.parse(text.replace(LONG_NUMBER, '$1"$2"')) as unknown;
   } catch {
     return undefined;
   }

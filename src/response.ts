@@ -5,7 +5,8 @@ import { ApiError } from "./errors.js";
 import { parseJson, property, textOf } from "./json.js";
 import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
-import { asTask, type LipSyncTask } from "./task.js";
+import { asTask, asWrappedTask, type LipSyncTask } from "./task.js";
+import { taskIdIn } from "./task-id.js";
 
 /** How much is kept of a body that is too large. */
 const KEPT_CHARACTERS = 60 * 1024;
@@ -45,10 +46,7 @@ function taskIn({ status, text, isTooLarge }: ReadResponse): LipSyncTask | undef
   const data = property(json, "data");
   const code = codeOf(json);
   if (code === 0) return asTask(data);
-  const held = code === "success" ? property(data, "data") : undefined;
-  const task = asTask(held) ?? asTask(property(held, "data"));
-  // Only the gateway's own id can be queried.
-  return task && { ...task, task_id: textOf(property(data, "task_id")) ?? task.task_id };
+  return code === "success" ? asWrappedTask(data) : undefined;
 }
 
 /** The error for a response whose text is without the key. */
@@ -58,11 +56,12 @@ function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError 
     [...response.headers].map(([name, value]): [string, string] => [redact(name), redact(value)]),
   );
   // The read limit may have cut a key in two at the end.
-  const body = isTooLarge ? text.slice(0, -LONGEST_KEY).slice(0, KEPT_CHARACTERS) : text;
+  const readText = isTooLarge ? text.slice(0, -LONGEST_KEY) : text;
+  const body = isTooLarge ? readText.slice(0, KEPT_CHARACTERS) : text;
   const json = parseJson(body);
   const code = codeOf(json) ?? codeOf(property(json, "error"));
   const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
-  const taskId = taskIdIn(json, call.parentTaskId);
+  const taskId = taskIdIn(readText, isSuccess(status), call.parentTaskId);
 
   let message = `${call.route} returned ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
@@ -76,15 +75,6 @@ function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError 
   const mayHaveCreatedTask = call.isBilled && !isCertain;
   const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
   return new ApiError(redact(message), details);
-}
-
-/** The id of a task in a response: at the top, in `data` or in a list; not the id that was sent. */
-function taskIdIn(json: unknown, parentTaskId: string | undefined): string | undefined {
-  const places = [json, property(json, "data")].flat();
-  const ids = places.map((place) => property(place, "task_id"));
-  // A larger number has lost digits.
-  const texts = ids.map((id) => textOf(Number.isSafeInteger(id) ? String(id) : id));
-  return texts.find((id) => id !== undefined && id !== parentTaskId);
 }
 
 /** Why the response is not a task: what is wrong with it, or else the gateway's own text. */

@@ -12,7 +12,7 @@ function creating(step: Step): Promise<ApiError> {
 }
 
 describe("a task", () => {
-  const future = { ...submitted.data, task_status: "queued", position: 3 };
+  const future = { ...submitted.data, task_status: "frozen", position: 3 };
 
   it.each([
     ["Kling's envelope", 200, submitted],

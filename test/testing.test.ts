@@ -229,8 +229,8 @@ describe("createFakeGateway", () => {
           { task_status, ...more },
         ) as never,
       );
-    set("queued");
-    expect(await client.get("mine")).toMatchObject({ task_status: "queued" });
+    set("frozen");
+    expect(await client.get("mine")).toMatchObject({ task_status: "frozen" });
     expect(await client.get("mine")).toMatchObject({ task_status_msg: "no face" });
     set("succeeded", { task_result: { videos: [{ url: "u", duration: "1" }] } });
     await expect(client.create(request, { maxRetries: 0 })).resolves.toBeDefined();

@@ -1,0 +1,58 @@
+// Finds the id of a task in a response that is not a task, whatever its format: a paid task must not
+// be lost because a gateway wrapped it in another way.
+import { parseJson, property } from "./json.js";
+import { idOf } from "./task.js";
+
+/** Where a task_id or taskId has its value. Each pattern only reads forwards: a hostile text costs no time. */
+const IN_TEXT = [
+  // JSON at any depth, and its relatives: "task_id": "t-1", taskId = 't-1'
+  /(?:^|[^\w.-])task_?id["'\]]*\s*[:=]\s*["']([^"'\s]+)["']/gi,
+  // A number, with all its digits: "task_id": 831922345719271433
+  /["']task_?id["']\s*:\s*([\w.-]+)/gi,
+  // XML: <task_id>t-1</task_id>
+  /<(?:\w+:)?task_?id\b[^<>]*>\s*(?:<!\[CDATA\[)?([^\s<>[\]]+)/gi,
+  // A form or a query: task_id=t-1
+  /(?:^|[?&\s])task_?id=([\w.:-]+)/gi,
+];
+
+/** In JSON that is cut off. */
+const IN_CUT_JSON = /^\s*\{[^]*?"(?:data|id)"\s*:\s*"?([\w.:-]+)/g;
+
+const NO_ID = /^(?:null|none|undefined|true|false|[-0.]+)$/i;
+
+/** The first id of a task in the text, other than the one that the request named. */
+export function taskIdIn(
+  text: string,
+  isSuccess: boolean,
+  parentTaskId: string | undefined,
+): string | undefined {
+  const plain = withoutEscapes(text);
+  const parent = withoutEscapes(parentTaskId ?? "");
+  const isNew = (id: string) => id !== parent && !NO_ID.test(id);
+  const idBy = (pattern: RegExp) =>
+    [...plain.matchAll(pattern)].map(([, id = ""]) => id).find(isNew);
+
+  for (const pattern of IN_TEXT) {
+    const id = idBy(pattern);
+    if (id !== undefined) return id;
+  }
+  if (!isSuccess) return undefined;
+  // {"code":"success","data":"t-1"}, {"id":"t-1"}, {"data":{"id":"t-1"}}
+  const json = parseJson(text);
+  if (json === undefined) return idBy(IN_CUT_JSON);
+  const data = property(json, "data");
+  const inner = typeof data === "string" ? parseJson(data) : data;
+  const ids = [data, property(json, "id"), property(inner, "id")].map(idOf);
+  return ids.find((id) => id !== undefined && /^[\w.:-]+$/.test(id) && isNew(id));
+}
+
+/** A text without the escapes of JSON in JSON, of HTML and of URLs. */
+const withoutEscapes = (text: string): string =>
+  text
+    .replace(/\\+(?:u00([\da-f]{2})|([nrt])|)/gi, (_, code?: string, isSpace?: string) => {
+      if (code !== undefined) return String.fromCharCode(parseInt(code, 16));
+      return isSpace === undefined ? "" : " ";
+    })
+    .replace(/&(?:quot|#34|#x22);|%22/gi, '"')
+    .replace(/%3a/gi, ":")
+    .replaceAll("\0", "");
