@@ -23,6 +23,27 @@ await build({
   logLevel: "warning",
 });
 
+// The command: its packages are bundled into it, so that the library keeps its one dependency.
+await build({
+  entryPoints: { main: "src/cli/main.ts" },
+  outdir: "dist/cli",
+  bundle: true,
+  format: "esm",
+  target: "node20",
+  platform: "node",
+  minify: true,
+  external: ["openapi-fetch"],
+  // Two of the packages require what Node has; a module has no `require` of its own.
+  banner: {
+    js: [
+      "#!/usr/bin/env node",
+      'import { createRequire } from "node:module";',
+      "const require = createRequire(import.meta.url);",
+    ].join("\n"),
+  },
+  logLevel: "warning",
+});
+
 const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"];
 const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });
 if (status !== 0) process.exit(1);

@@ -158,7 +158,9 @@ async function* jsonRows(file: string): AsyncGenerator<Row> {
       if (!isRecord(request)) throw invalidField("request", 'must be an object: {"input":{…}}');
       return Promise.resolve(request);
     };
-    const problem = isRecord(json) ? undefined : 'not a JSON object such as {"id":"a","request":{…}}.';
+    const problem = isRecord(json)
+      ? undefined
+      : 'not a JSON object such as {"id":"a","request":{…}}.';
     yield { line, columns: Object.keys(others), id, problem, draft, typed: undefined };
   }
 }

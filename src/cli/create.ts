@@ -25,7 +25,8 @@ export function createCommand(terminal: Terminal, done: Done): Command {
 
 async function create(terminal: Terminal, flags: CreateFlags): Promise<number> {
   const { save, json, wait } = flags;
-  if (!wait && save !== undefined) throw new UsageError("--save needs to wait: leave out --no-wait.");
+  if (!wait && save !== undefined)
+    throw new UsageError("--save needs to wait: leave out --no-wait.");
   const request = await requestOf(flags);
   if (save !== undefined) await checkNewFile(save);
   const { client, host } = connect(terminal);

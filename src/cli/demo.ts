@@ -56,5 +56,4 @@ async function demo(terminal: Terminal, save: string | undefined): Promise<numbe
   }
 }
 
-const temporaryFolder = (): Promise<string> =>
-  mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-"));
+const temporaryFolder = (): Promise<string> => mkdtemp(path.join(os.tmpdir(), "kling-lip-sync-"));

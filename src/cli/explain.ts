@@ -27,7 +27,8 @@ export function explain(error: unknown, state: RunState, command: string): strin
     return "Stopped, and the fake gateway and its task with it; nothing was billed.";
   }
   if (taskId === undefined) return explainCreate(error, host);
-  if (videoUrl !== undefined) return explainDownload(error, { ...state, taskId, videoUrl }, command);
+  if (videoUrl !== undefined)
+    return explainDownload(error, { ...state, taskId, videoUrl }, command);
 
   const id = oneLine(taskId);
   if (error instanceof TaskFailedError) return `Task ${id} failed: ${message}`;

@@ -5,17 +5,20 @@ import { createHash } from "node:crypto";
 export interface PageClip {
   id: string;
   state: "left" | "creating" | "created" | "saved" | "failed" | "uncertain";
-  /** What is said, or where the audio is. */
-  label?: string | undefined;
-  taskId?: string | undefined;
-  reason?: string | undefined;
+  /** What is said. */
+  text?: string;
+  taskId?: string;
+  reason?: string;
   /** Tasks that were paid in addition. */
-  extraTaskIds?: string[] | undefined;
+  extraTaskIds?: string[];
 }
 
 /** Whether a person has to do something. */
-export const needsPerson = ({ state, extraTaskIds = [] }: PageClip): boolean =>
-  state === "uncertain" || state === "failed" || extraTaskIds.length > 0;
+export function needsPerson({ state, reason, extraTaskIds = [] }: PageClip): boolean {
+  if (state === "uncertain" || state === "failed") return true;
+  // A video that could not be saved, or a task that was paid for nothing.
+  return extraTaskIds.length > 0 || (state === "created" && reason !== undefined);
+}
 
 /** What a person reads for each state. */
 const STATES: Record<PageClip["state"], string> = {
@@ -74,7 +77,7 @@ function urgency({ state }: PageClip): number {
 }
 
 /** How many clips are in which state, without the states that none is in. */
-function summaryOf(clips: PageClip[]): string {
+export function summaryOf(clips: PageClip[]): string {
   const counts = Object.keys(STATES).map((state) => ({
     state,
     count: clips.filter((clip) => clip.state === state).length,
@@ -90,13 +93,13 @@ function section(title: string, clips: PageClip[]): string {
   return `<section>\n<h2>${title} (${clips.length})</h2>\n<ul>\n${clips.map(item).join("")}</ul>\n</section>\n`;
 }
 
-function item({ id, state, label, taskId, reason, extraTaskIds = [] }: PageClip): string {
+function item({ id, state, text, taskId, reason, extraTaskIds = [] }: PageClip): string {
   const file = fileOf(id);
   const video = `<video controls preload="none" playsinline src="${file}"></video>\n`;
   const lines = [
     `<h3>${escape(id)}</h3>`,
     `<p class="state">${STATES[state]}</p>`,
-    label && `<p class="label" dir="auto">${escape(label)}</p>`,
+    text && `<p class="text" dir="auto">${escape(text)}</p>`,
     reason && `<p class="reason" dir="auto">${escape(reason)}</p>`,
     taskId && `<p class="task">Task <code>${escape(taskId)}</code></p>`,
     ...extraTaskIds.map(
@@ -104,8 +107,8 @@ function item({ id, state, label, taskId, reason, extraTaskIds = [] }: PageClip)
     ),
     state === "saved" && `<p><a href="${file}">${file}</a></p>`,
   ];
-  const text = lines.filter((line) => line).join("\n");
-  return `<li class="${state}">\n${state === "saved" ? video : ""}${text}\n</li>\n`;
+  const words = lines.filter((line) => line).join("\n");
+  return `<li class="${state}">\n${state === "saved" ? video : ""}${words}\n</li>\n`;
 }
 
 const ENTITIES: Record<string, string> = {
@@ -144,6 +147,6 @@ p { overflow-wrap: anywhere; }
 code { font: 0.9em ui-monospace, Consolas, monospace; }
 .state, .task { color: GrayText; font-size: 0.875rem; }
 .uncertain .state, .failed .state { color: var(--warn); font-weight: 600; }
-.label { margin: 4px 0; }
+.text { margin: 4px 0; }
 @media (max-width: 480px) { header, main { padding: 16px 16px 0; } }
 `;

@@ -86,8 +86,7 @@ async function checkAudio(fields: Fields, folder: string): Promise<string | unde
 /** Says `--voice-id` or `voice_id` in place of `input.voice_id`, as the field was typed. */
 export function inTypedNames(error: unknown, typed: "flags" | "columns"): unknown {
   if (!(error instanceof InvalidRequestError)) return error;
-  const nameOf = (field: string) =>
-    typed === "flags" ? `--${field.replaceAll("_", "-")}` : field;
+  const nameOf = (field: string) => (typed === "flags" ? `--${field.replaceAll("_", "-")}` : field);
   const message = error.message.replace(/\binput\.(\w+)/g, (_, field: string) => nameOf(field));
   return new InvalidRequestError(message, error.field.replace(/^input\./, ""));
 }
@@ -107,7 +106,8 @@ function refuseRivals(input: Fields): void {
   for (const [name, rivals] of Object.entries(RIVALS)) {
     if (!isGiven(input[name])) continue;
     const rival = rivals.find((rival) => isGiven(input[rival]));
-    if (rival) throw invalidField(`input.${rival}`, `does not go with input.${name}: leave one out`);
+    if (rival)
+      throw invalidField(`input.${rival}`, `does not go with input.${name}: leave one out`);
   }
 }
 

@@ -3,6 +3,8 @@
 /** What a subcommand prints to, asks and is stopped by. */
 export interface Terminal {
   env: NodeJS.ProcessEnv;
+  /** The version of the package. */
+  version: string;
   /** What to type before a subcommand, such as `npx kling-lip-sync`. */
   command: string;
   /** Prints a line to standard output. */
