@@ -21,6 +21,7 @@ export type { SucceededLipSyncTask } from "./task.js";
 export { parseLipSyncRequest } from "./request.js";
 export { parseTaskCallback } from "./callback.js";
 
+export { mayHaveCreatedTask } from "./errors.js";
 export { LipSyncError } from "./errors.js";
 export { ConfigurationError } from "./errors.js";
 export { InvalidRequestError } from "./errors.js";

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const ENTRIES = { index: "index.ts", testing: "testing.ts", bullmq: "bullmq/index.ts" };
 
@@ -32,7 +32,7 @@ await build({
   target: "node20",
   platform: "node",
   minify: true,
-  external: ["openapi-fetch"],
+  plugins: [libraryBeside()],
   // Two of the packages require what Node has; a module has no `require` of its own.
   banner: {
     js: [
@@ -43,6 +43,19 @@ await build({
   },
   logLevel: "warning",
 });
+
+/** The command uses the library as its users do, from the entries beside it: no second copy. */
+function libraryBeside(): Plugin {
+  return {
+    name: "library-beside",
+    setup(build) {
+      build.onResolve({ filter: /^\.\.\/(?:index|testing|batch\/index)\.js$/ }, ({ path }) => ({
+        path: path.replace("batch/index", "batch"),
+        external: true,
+      }));
+    },
+  };
+}
 
 const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"];
 const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });

@@ -2,9 +2,13 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { Command } from "commander";
-import type { LipSyncClipState } from "../batch/clip.js";
-import { type LipSyncBatchReport, type LipSyncBatchUpdate, runLipSyncBatch } from "../batch/run.js";
-import { readLipSyncBatch } from "../batch/settle.js";
+import {
+  type LipSyncBatchReport,
+  type LipSyncBatchUpdate,
+  type LipSyncClipState,
+  readLipSyncBatch,
+  runLipSyncBatch,
+} from "../batch/index.js";
 import { type CheckedFile, checkClips, type Clip, readClips } from "./clips.js";
 import { connect } from "./connection.js";
 import { addFieldFlags, count, type Done, fieldsOf, milliseconds, positive } from "./flags.js";

@@ -1,7 +1,6 @@
 // kling-lip-sync check: whether base URL, path and key are good, found out free of charge.
 import { Command } from "commander";
-import { createLipSyncClient } from "../client.js";
-import { ApiError, ConnectionError } from "../errors.js";
+import { ApiError, ConnectionError, createLipSyncClient } from "../index.js";
 import { parseJson, property, textOf } from "../json.js";
 import { errorChain } from "../network-error.js";
 import { isUnknownTask, REDIRECTS } from "../outcome.js";

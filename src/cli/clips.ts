@@ -3,12 +3,10 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { CsvError, parse as parseCsv } from "csv-parse";
-import { InvalidRequestError } from "../errors.js";
-import { invalidField } from "../fields.js";
+import { InvalidRequestError, type LipSyncRequest } from "../index.js";
 import { isRecord, parseJson } from "../json.js";
-import type { LipSyncRequest } from "../request.js";
 import { completeRequest, draftOf, FIELDS, type Fields } from "./request.js";
-import { inTypedNames, readAudio, skipAudio } from "./request.js";
+import { inTypedNames, invalidField, readAudio, skipAudio } from "./request.js";
 import { UsageError } from "./terminal.js";
 import { messageOf, oneLine } from "./text.js";
 

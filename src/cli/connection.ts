@@ -1,5 +1,5 @@
 // Which gateway is called: the one of the environment. The key is not a flag, which others could see.
-import { createLipSyncClient, type LipSyncClient } from "../client.js";
+import { createLipSyncClient, type LipSyncClient } from "../index.js";
 import { type Terminal, UsageError } from "./terminal.js";
 
 /** A gateway to call. */

@@ -1,7 +1,6 @@
 // What an error means for whoever typed the command: the words, above all on money, and the exit code.
-import { mayHaveCreatedTask } from "../errors.js";
-import { ConfigurationError, InvalidRequestError, TaskFailedError } from "../errors.js";
-import { TaskTimeoutError } from "../errors.js";
+import { ConfigurationError, InvalidRequestError, mayHaveCreatedTask } from "../index.js";
+import { TaskFailedError, TaskTimeoutError } from "../index.js";
 import { EXIT_CODES, Stopped, UsageError } from "./terminal.js";
 import { messageOf, oneLine, shellWord } from "./text.js";
 

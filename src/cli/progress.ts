@@ -1,6 +1,6 @@
 // What is seen while something runs: one line that is redrawn on a terminal, plain lines elsewhere.
 import { type Options, Presets, SingleBar } from "cli-progress";
-import type { LipSyncClipCounts } from "../batch/clip.js";
+import type { LipSyncClipCounts } from "../batch/index.js";
 import type { Terminal } from "./terminal.js";
 
 /** Elsewhere than on a terminal, a batch prints a line this often. */

@@ -1,10 +1,8 @@
 // The fields of a request as they are typed: flags, columns of a CSV, or a line of JSON.
 import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
-import { InvalidRequestError } from "../errors.js";
-import { invalidField } from "../fields.js";
+import { InvalidRequestError, type LipSyncRequest, parseLipSyncRequest } from "../index.js";
 import { isRecord } from "../json.js";
-import { type LipSyncRequest, parseLipSyncRequest } from "../request.js";
 import { oneLine } from "./text.js";
 
 /** Each field that can be typed, and what the help says about it. */
@@ -69,6 +67,10 @@ export async function skipAudio(fields: Fields, folder = ""): Promise<Fields> {
   const file = await checkAudio(fields, folder);
   return file === undefined ? fields : { ...fields, audio_file: ANY_AUDIO };
 }
+
+/** The error for a field: its message starts with the name of the field. */
+export const invalidField = (field: string, why: string): InvalidRequestError =>
+  new InvalidRequestError(`${field} ${why}.`, field);
 
 async function checkAudio(fields: Fields, folder: string): Promise<string | undefined> {
   const typed = fields["audio_file"];

@@ -2,8 +2,7 @@
 import { rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Command } from "commander";
-import type { LipSyncClipState } from "../batch/clip.js";
-import { readLipSyncBatch } from "../batch/settle.js";
+import { type LipSyncClipState, readLipSyncBatch } from "../batch/index.js";
 import type { Done } from "./flags.js";
 import { pageOf, tableOf } from "./page.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";

@@ -1,7 +1,6 @@
 // kling-lip-sync settle: what a person found at the gateway about an uncertain clip.
 import { Command } from "commander";
-import { settleLipSyncClip } from "../batch/settle.js";
-import type { Found } from "../found.js";
+import { type Found, settleLipSyncClip } from "../batch/index.js";
 import type { Done } from "./flags.js";
 import { EXIT_CODES, type Terminal, UsageError } from "./terminal.js";
 import { oneLine } from "./text.js";

@@ -1,7 +1,6 @@
 // kling-lip-sync status: the counts of a batch, then only what needs a person, and what to type.
 import { Command } from "commander";
-import type { LipSyncClipState } from "../batch/clip.js";
-import { readLipSyncBatch } from "../batch/settle.js";
+import { type LipSyncClipState, readLipSyncBatch } from "../batch/index.js";
 import type { Done } from "./flags.js";
 import { needsPerson, summaryOf } from "./page.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";

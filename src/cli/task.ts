@@ -1,10 +1,13 @@
 // One task on the terminal: creates it, shows its progress, and saves its video.
 import path from "node:path";
-import type { LipSyncClient } from "../client.js";
 import { downloadVideo } from "../download.js";
-import { mayHaveCreatedTask } from "../errors.js";
-import type { LipSyncRequest } from "../request.js";
-import type { LipSyncTask, SucceededLipSyncTask } from "../task.js";
+import {
+  type LipSyncClient,
+  type LipSyncRequest,
+  type LipSyncTask,
+  mayHaveCreatedTask,
+  type SucceededLipSyncTask,
+} from "../index.js";
 import { onAbort } from "../time.js";
 import { exitCodeOf, explain, type RunState } from "./explain.js";
 import { showStatus } from "./progress.js";

@@ -1,6 +1,6 @@
 // kling-lip-sync voices: the voices that are known, for --voice-id and --voice-language.
 import { Command } from "commander";
-import { KNOWN_VOICES } from "../../generated/voices.js";
+import { KNOWN_VOICES } from "../index.js";
 import type { Done } from "./flags.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 

@@ -1,6 +1,5 @@
 // kling-lip-sync wait: waits for a task that exists, free of charge, and saves its video.
 import { Command } from "commander";
-import { checkTaskId } from "../request.js";
 import { connect } from "./connection.js";
 import { addWaitFlags, type Done, type WaitFlags, waitOptions } from "./flags.js";
 import { checkNewFile } from "./save.js";
@@ -20,11 +19,10 @@ export function waitCommand(terminal: Terminal, done: Done): Command {
 
 async function wait(terminal: Terminal, taskId: string, flags: WaitFlags): Promise<number> {
   const { save, json } = flags;
-  const id = checkTaskId(taskId);
   if (save !== undefined) await checkNewFile(save);
   const { client, host } = connect(terminal);
   const run: Run = { client, host, terminal, ...waitOptions(flags) };
   const show = json ? terminal.warn : terminal.print;
-  show(`Waiting for task ${oneLine(id)} at ${host}; this is not billed.`);
-  return explained(run, () => finishTask(run, id));
+  show(`Waiting for task ${oneLine(taskId)} at ${host}; this is not billed.`);
+  return explained(run, () => finishTask(run, taskId));
 }
