@@ -1,23 +1,26 @@
 // One HTTP attempt within one timeout: gets the key, sends through openapi-fetch, reads and interprets
 // the response. What every operation needs is here, so that a new one inherits it.
 import { type ApiKey, resolveApiKey } from "./auth.js";
-import { readBody } from "./body.js";
-import { ConnectionError } from "./errors.js";
+import { type Fetch, type FetchInit, type FetchResponse, readBody } from "./body.js";
+import { ConnectionError, TASK_MAY_EXIST, withAdvice } from "./errors.js";
 import { errorChain, neverConnected } from "./network-error.js";
 import { redactError, redactorOf } from "./redact.js";
 import { type Call, toTask } from "./response.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
 
-type Fetch = typeof globalThis.fetch;
-
 /** How a call reaches its gateway. */
-export type Connection = { apiKey: ApiKey; baseUrl: string; fetch: Fetch };
+export type Connection = {
+  apiKey: ApiKey;
+  baseUrl: string;
+  headers: Record<string, string>;
+  fetch: Fetch;
+};
 
 /** What belongs to one attempt; openapi-fetch adds the path, the parameters and the body. */
 export interface AttemptInit {
   baseUrl: string;
-  headers: { Authorization: string };
+  headers: Record<string, string>;
   fetch: (request: Request) => Promise<Response>;
 }
 
@@ -30,16 +33,22 @@ export interface Operation extends Call {
 /** Makes one attempt and returns the task in its response. */
 export function attempt(
   operation: Operation,
-  { apiKey, baseUrl, fetch }: Connection,
+  { apiKey, baseUrl, headers, fetch }: Connection,
   limits: Limits,
 ): Promise<LipSyncTask> {
   const { route } = operation;
   let mayHaveCreatedTask = false;
 
+  const connectionError = (message: string, cause: Error | undefined) =>
+    new ConnectionError(mayHaveCreatedTask ? withAdvice(message, TASK_MAY_EXIST) : message, {
+      mayHaveCreatedTask,
+      cause,
+    });
+
   const onTimeout = () => {
     const message = `${route} timed out after ${limits.timeoutMs} ms.`;
     const cause = new DOMException(message, "TimeoutError");
-    return Promise.reject(new ConnectionError(message, { mayHaveCreatedTask, cause }));
+    return Promise.reject(connectionError(message, cause));
   };
 
   return within(limits, onTimeout, async (signal) => {
@@ -50,43 +59,43 @@ export function attempt(
 
     /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
     async function send(request: Request): Promise<Response> {
-      const { url, method, headers } = request;
+      const { url, method } = request;
       const text = await request.text();
+      const init: FetchInit = {
+        method,
+        headers: Object.fromEntries(request.headers),
+        body: text === "" ? null : text,
+        signal,
+        // Following could turn the POST into a GET, or send the key and the body elsewhere.
+        redirect: "manual",
+        // On a new connection, Bun does not resend a POST by itself.
+        keepalive: false,
+      };
+      // Deno resends a string by itself when a reused connection breaks.
+      if ("Deno" in globalThis && init.body) Object.assign(init, { body: new Blob([text]) });
       signal.throwIfAborted();
-      let response: Response | undefined;
+      let response: FetchResponse | undefined;
       let read;
       try {
         mayHaveCreatedTask = operation.isBilled;
-        response = await fetch(url, {
-          method,
-          headers: Object.fromEntries(headers),
-          body: text === "" ? null : toBody(text),
-          signal,
-          // Following could turn the POST into a GET, or send the key and the body elsewhere.
-          redirect: "manual",
-          // On a new connection, Bun does not resend a POST by itself.
-          keepalive: false,
-        });
+        response = await fetch(url, init);
         read = await readBody(response, signal);
       } catch (error) {
         if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
         const said = errorChain(error).map(({ message, name }) => message || name);
         const message = redact([`${route} got no complete response`, ...said].join(": "));
-        throw new ConnectionError(message, {
-          mayHaveCreatedTask,
-          cause: redactError(error, redact),
-        });
+        throw connectionError(message, redactError(error, redact));
       }
       const task = toTask(operation, read, redact);
       return new Response(JSON.stringify({ data: task }));
     }
 
-    const headers = { Authorization: `Bearer ${key}` };
-    const { data } = await operation.request({ baseUrl, headers, fetch: send });
+    const { data } = await operation.request({
+      baseUrl,
+      headers: { ...headers, Authorization: `Bearer ${key}` },
+      fetch: send,
+    });
     if (data === undefined) throw new TypeError("openapi-fetch returned no data.");
     return data.data;
   });
 }
-
-/** Deno resends a string by itself when a reused connection breaks. */
-const toBody = (text: string): string | Blob => ("Deno" in globalThis ? new Blob([text]) : text);

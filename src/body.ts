@@ -1,36 +1,98 @@
-// Reads a response, up to a largest size.
+// Reads the response of any fetch, up to a largest size.
 import { property } from "./json.js";
 
-const LARGEST_BODY_BYTES = 1024 * 1024;
+/** The URL is passed beside it. */
+export interface FetchInit {
+  method: string;
+  headers: Record<string, string>;
+  /** The JSON of a POST; on Deno, a `Blob` of it. */
+  body: string | null;
+  signal: AbortSignal;
+  redirect: "manual";
+  keepalive: boolean;
+}
+
+/** What is read of a response. `text` is called only if the body is not a stream. */
+export interface FetchResponse {
+  status: number;
+  headers: object;
+  body?: unknown;
+  text: () => Promise<string>;
+}
+
+/** As much of `fetch` as the client uses. */
+export type Fetch = (url: string, init: FetchInit) => Promise<FetchResponse>;
 
 /** A complete response, or the beginning of one that is larger than 1 MiB. */
-export type ReadResponse = Pick<Response, "status" | "headers"> & {
+export interface ReadResponse {
+  status: number;
+  headers: Headers;
   text: string;
   isTooLarge: boolean;
-};
+}
+
+const LARGEST_TEXT = 1024 * 1024;
+
+const NO_RESPONSE = "fetch did not return a Response with a status and a body";
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
-export async function readBody(response: Response, signal: AbortSignal): Promise<ReadResponse> {
-  const isResponse = property(property(response, "headers"), "get") !== undefined;
-  if (!isResponse) throw new TypeError("fetch did not return a Response");
-  const { status, headers, body } = response;
-  // A copy, because a custom fetch may have another kind of headers.
-  const read = { status, headers: new Headers(headers), text: "", isTooLarge: false };
-  const reader = body?.getReader();
-  if (!reader) return read;
-  const cancel = () => void reader.cancel().catch(() => undefined);
+export async function readBody(
+  response: FetchResponse,
+  signal: AbortSignal,
+): Promise<ReadResponse> {
+  const status = property(response, "status");
+  if (typeof status !== "number") throw new TypeError(NO_RESPONSE);
+  const text = await textOf(response, signal);
+  const isTooLarge = text.length > LARGEST_TEXT;
+  return { status, headers: headersOf(response.headers), text, isTooLarge };
+}
+
+async function textOf(response: FetchResponse, signal: AbortSignal): Promise<string> {
+  const parts = partsOf(response.body);
+  if (!parts) {
+    if (typeof response.text !== "function") throw new TypeError(NO_RESPONSE);
+    return await response.text();
+  }
+  const cancel = () => void Promise.resolve(parts.cancel()).catch(() => undefined);
   // The signal belongs to this attempt only, so the listener is not removed.
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();
   const decoder = new TextDecoder();
-  let bytes = 0;
-  while (!read.isTooLarge) {
-    const { done, value } = await reader.read();
-    read.text += decoder.decode(value, { stream: !done });
-    if (done) return read;
-    bytes += value.byteLength;
-    read.isTooLarge = bytes > LARGEST_BODY_BYTES;
+  let text = "";
+  while (text.length <= LARGEST_TEXT) {
+    const { done, value } = await parts.read();
+    if (done) return text + decoder.decode();
+    text += typeof value === "string" ? value : decoder.decode(value, { stream: true });
   }
   cancel();
-  return read;
+  return text;
+}
+
+/** A stream that is read part by part. */
+interface Parts {
+  read: () => Promise<{ done?: boolean; value?: string | Uint8Array<ArrayBuffer> }>;
+  cancel: () => unknown;
+}
+
+/** The parts of a web stream, or of the stream of node-fetch; `undefined` for any other body. */
+function partsOf(body: unknown): Parts | undefined {
+  if (isWebStream(body)) return body.getReader();
+  if (!isIterable(body)) return undefined;
+  const parts = body[Symbol.asyncIterator]();
+  return { read: () => parts.next(), cancel: () => parts.return?.() };
+}
+
+const isWebStream = (body: unknown): body is { getReader: () => Parts } =>
+  typeof property(body, "getReader") === "function";
+
+const isIterable = (body: unknown): body is AsyncIterable<string | Uint8Array<ArrayBuffer>> =>
+  typeof property(body, Symbol.asyncIterator) === "function";
+
+/** A copy, because another fetch has another kind of headers; empty if they are of no kind. */
+function headersOf(given: object): Headers {
+  try {
+    return new Headers(given as HeadersInit);
+  } catch {
+    return new Headers();
+  }
 }

@@ -16,7 +16,7 @@ import { asTask, type LipSyncTask } from "./task.js";
 export function parseTaskCallback(body: unknown): LipSyncTask {
   const invalid = (why: string) => new InvalidRequestError(`The callback body ${why}.`, "body");
   const text = isBytes(body) ? new TextDecoder().decode(body) : body;
-  const json = typeof text === "string" ? parseJson(text.replace(/^\uFEFF/, "")) : text;
+  const json = typeof text === "string" ? parseJson(text) : text;
   const task = asTask(json) ?? asTask(property(json, "data"));
   if (task) return task;
 

@@ -3,7 +3,8 @@ import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
 import { attempt, type Connection, type Operation } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
-import { checkBaseUrl, checkFunction, checkNumber, checkSignal } from "./options.js";
+import type { Fetch } from "./body.js";
+import { checkBaseUrl, checkFunction, checkHeaders, checkNumber, checkSignal } from "./options.js";
 import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
 import { mayPass, verdictOf } from "./outcome.js";
 import { retry } from "./retry.js";
@@ -25,12 +26,14 @@ export interface LipSyncClientOptions {
    * client adds `/kling/v1/…`. Default: the environment variable `KLING_BASE_URL`, read on each call.
    */
   baseUrl?: string | undefined;
+  /** Headers of every request, such as `{ "X-Group": "video" }`; not `Authorization`. */
+  headers?: Record<string, string | undefined> | undefined;
   /**
-   * Custom `fetch`, called with a URL and an init; default `globalThis.fetch`. It must resolve with
-   * a standard `Response`, whose body is a web stream, and must not retry by itself: a POST that is
-   * sent twice may be billed twice.
+   * Custom `fetch`, called with a URL and an init; default `globalThis.fetch`. That of undici,
+   * node-fetch, cross-fetch, Bun and React Native works, too. It must not retry by itself: a POST
+   * that is sent twice may be billed twice.
    */
-  fetch?: typeof globalThis.fetch | undefined;
+  fetch?: Fetch | undefined;
   /**
    * Timeout for one attempt in milliseconds, including your key function and reading the response
    * body; default 60_000, at most 24 days.
@@ -51,6 +54,11 @@ export interface RequestOptions {
   timeoutMs?: number | undefined;
   /** Maximum number of retries; default: the client's. */
   maxRetries?: number | undefined;
+  /**
+   * Headers of this call, beside the client's. All attempts of a call send the same, such as an
+   * `Idempotency-Key`, if your gateway supports one.
+   */
+  headers?: Record<string, string | undefined> | undefined;
 }
 
 /** A client for the lip-sync endpoint of one gateway. */
@@ -104,12 +112,14 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   if (fetch !== undefined) checkFunction("fetch", fetch);
   const timeoutMs = checkNumber("timeoutMs", 60_000, options.timeoutMs);
   const maxRetries = checkNumber("maxRetries", 2, options.maxRetries);
+  const headers = checkHeaders(options.headers);
   const api = createClient<paths>();
 
   /** Throws before anything asynchronous, so that the stack of the error has the caller's line. */
-  const connection = (): Connection => ({
+  const connection = (options: RequestOptions = {}): Connection => ({
     apiKey: checkApiKey(apiKey),
     baseUrl: checkBaseUrl(baseUrl),
+    headers: { ...headers, ...checkHeaders(options.headers) },
     fetch: checkFunction("fetch", fetch ?? globalThis.fetch),
   });
 
@@ -150,7 +160,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
 
   // With `return await`, the stack of a later error has the caller's line, too.
   async function run(operation: Operation, options: RequestOptions): Promise<LipSyncTask> {
-    const gateway = connection();
+    const gateway = connection(options);
     const limits = limitsOf(options);
     return await retry(() => attempt(operation, gateway, limits), {
       ...limits,

@@ -29,6 +29,13 @@ export class LipSyncError extends Error {
 export const mayHaveCreatedTask = (error: unknown): boolean =>
   property(error, "mayHaveCreatedTask") !== false;
 
+export const TASK_MAY_EXIST =
+  "A task may exist: look for it at the gateway before you call create again.";
+
+/** A message with what to do, as a sentence of its own. */
+export const withAdvice = (message: string, advice: string): string =>
+  /[.?!]$/.test(message) ? `${message} ${advice}` : `${message}. ${advice}`;
+
 /** The API key, the base URL or another option is missing or invalid. Nothing was sent. */
 export class ConfigurationError extends LipSyncError {
   override readonly name = "ConfigurationError";
@@ -106,7 +113,9 @@ export class TaskTimeoutError extends LipSyncError {
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {
     const status = task?.task_status ?? "unknown";
-    const message = `Task ${taskId} was not done after ${timeoutMs} ms (${status}).`;
+    let message = `Task ${taskId} was not done after ${timeoutMs} ms (${status}).`;
+    const why = textOf(property(cause, "message"));
+    if (why) message += ` The last poll failed: ${why}`;
     super(message, cause === undefined ? {} : { cause });
     this.taskId = taskId;
     this.task = task;

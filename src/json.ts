@@ -1,11 +1,11 @@
 // Reads values from outside, whose types are not known.
 
 /** An object with keys; an array is not one. */
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
+export const isRecord = (value: unknown): value is Record<PropertyKey, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A property of an object, or `undefined` for any other value. */
-export const property = (value: unknown, name: string): unknown =>
+export const property = (value: unknown, name: PropertyKey): unknown =>
   isRecord(value) ? value[name] : undefined;
 
 /** A string that is not blank, or `undefined`. */
@@ -18,7 +18,7 @@ const LONG_NUMBER = /("(?:task_id|id|data)"\s*:\s*)(\d{16,})(?=\s*[,}])/g;
 /** The value of a JSON text, with long numeric ids as strings; `undefined` if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text.replace(LONG_NUMBER, '$1"$2"')) as unknown;
+    return JSON.parse(text.replace(/^\uFEFF/, "").replace(LONG_NUMBER, '$1"$2"')) as unknown;
   } catch {
     return undefined;
   }

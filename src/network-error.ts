@@ -18,6 +18,19 @@ const CODES = [
   // A custom fetch that keeps only the code.
   "ENOTFOUND",
   "EAI_AGAIN",
+  // undici: no TLS with a proxy.
+  "UND_ERR_PRX_TLS",
+];
+
+const MESSAGES = [
+  // Node's undici: a port that fetch blocks (https://fetch.spec.whatwg.org/#port-blocking).
+  /^bad port$/,
+  // Deno says it only in the message.
+  /client error \(Connect\)/,
+  // Node's TLS: the connection ended in the handshake.
+  /before secure TLS connection was established$/,
+  // undici: the proxy refused the tunnel.
+  /^Proxy response \(\d+\) !== 200 when HTTP Tunneling$/,
 ];
 
 /** The texts of an error and its causes, the outermost first; empty if the value is not an error. */
@@ -34,11 +47,11 @@ export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN):
   const { code, syscall, message, causes } = said;
   // Node: the failed system call comes before anything is sent.
   if (syscall === "connect" || syscall === "getaddrinfo") return true;
-  // Node's undici: a port that fetch blocks (https://fetch.spec.whatwg.org/#port-blocking).
-  if (message === "bad port") return true;
   if (CODES.includes(code)) return true;
-  // Deno says it only in the message.
-  if (message.includes("client error (Connect)")) return true;
+  if (MESSAGES.some((pattern) => pattern.test(message))) return true;
+  // Node and Bun: the client rejects the server's certificate. An alert of the server's, ERR_SSL_…,
+  // can come after the request.
+  if (/CERT|SIGNATURE/.test(code) && !code.startsWith("ERR_SSL_")) return true;
   // Any other code is another failure. Node's error for all addresses of a host has the code of one.
   if (code !== "" && causes.length === 1) return false;
   return causes.every((cause) => neverConnected(cause, longest - 1));

@@ -1,6 +1,6 @@
 // Checks options. Each check returns the value to use, or throws a ConfigurationError.
 import { ConfigurationError } from "./errors.js";
-import { property } from "./json.js";
+import { isRecord, property } from "./json.js";
 
 /** An environment variable, or `undefined`, even where there is no environment. */
 export const environmentVariable = (name: string): unknown =>
@@ -38,10 +38,35 @@ export function checkSignal(signal: unknown): void {
   check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
 }
 
+/** The headers with lower-case names, so that those of a call replace the client's. */
+export function checkHeaders(given: unknown = {}): Record<string, string> {
+  // A Headers object has no entries of its own.
+  const isObject = isRecord(given) && !(Symbol.iterator in given);
+  if (!isObject) throw invalidOption("headers", 'an object such as { "X-Group": "a" }', given);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    // Its value may be a secret.
+    const invalid = (why: string) => new ConfigurationError(`The header ${show(name)} ${why}.`);
+    if (typeof value !== "string") throw invalid("is not a string");
+    if (/^(?:authorization|content-type)$/i.test(name)) throw invalid("is set by the client");
+    try {
+      new Headers([[name, value]]);
+    } catch {
+      throw invalid("has characters that HTTP does not allow");
+    }
+    headers[name.toLowerCase()] = value;
+  }
+  return headers;
+}
+
 function check<Value>(name: string, value: Value, isValid: boolean, valid: string): Value {
   if (isValid) return value;
-  throw new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
+  throw invalidOption(name, valid, value);
 }
+
+const invalidOption = (name: string, valid: string, value: unknown): ConfigurationError =>
+  new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -57,8 +57,8 @@ export function verdictOf(error: unknown): Verdict {
   if (isKlingRefusal(code)) return "refused";
   // A gateway's own limit, whatever number it has.
   if (status === 429) return "again";
-  // A key without rights, or an address that is not the gateway's.
-  const isEveryRequestRefused = [401, 402, 403, 404, 405, ...REDIRECTS].includes(status);
+  // A key without rights, an address that is not the gateway's, or a proxy in between.
+  const isEveryRequestRefused = [401, 402, 403, 404, 405, 407, ...REDIRECTS].includes(status);
   return isEveryRequestRefused ? "account" : "refused";
 }
 

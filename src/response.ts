@@ -1,7 +1,7 @@
 // Turns a complete response into a task or an ApiError. The key is removed from everything that is
 // kept: first redacted, then cut to length.
 import type { ReadResponse } from "./body.js";
-import { ApiError } from "./errors.js";
+import { ApiError, TASK_MAY_EXIST, withAdvice } from "./errors.js";
 import { parseJson, property, textOf } from "./json.js";
 import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
@@ -67,12 +67,13 @@ function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError 
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId) message += `, request id ${oneLine(requestId)}`;
   message += `: ${oneLine(reasonOf({ ...response, headers, text: body }, json)) || "the response is empty."}`;
-  if (call.isBilled && taskId)
-    message += `; the response mentions task ${oneLine(taskId)}: call get before you call create again.`;
-
   // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
   const isCertain = !taskId && isRefused(status, codeOf(json));
   const mayHaveCreatedTask = call.isBilled && !isCertain;
+  const advice = taskId
+    ? `The response mentions task ${oneLine(taskId)}: call get before you call create again.`
+    : TASK_MAY_EXIST;
+  if (mayHaveCreatedTask) message = withAdvice(message, advice);
   const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
   return new ApiError(redact(message), details);
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { attempt } from "../src/attempt.js";
+import { TASK_MAY_EXIST } from "../src/errors.js";
 import { ConnectionError } from "../src/index.js";
 import { apiKey, baseUrl, endpoint, errorOf, failing, hanging, setUp } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
@@ -51,7 +52,7 @@ describe("what is sent", () => {
     const { client, sent } = setUp();
     await client.create(request);
     await client.get("t");
-    const [post, get] = sent.map(({ init }) => init.body);
+    const [post, get] = sent.map(({ init }): unknown => init.body);
     expect(post).toBeInstanceOf(Blob);
     await expect((post as Blob).text()).resolves.toBe(JSON.stringify(request));
     expect(get).toBeNull();
@@ -63,7 +64,9 @@ it("an operation whose response is lost on the way is an error", async () => {
   const lost = { ...operation, request: () => Promise.resolve({}) };
   const { fetch } = globalThis;
   const limits = { signal: undefined, timeoutMs: 1000 };
-  await expect(attempt(lost, { apiKey, baseUrl, fetch }, limits)).rejects.toThrow("no data");
+  await expect(attempt(lost, { apiKey, baseUrl, headers: {}, fetch }, limits)).rejects.toThrow(
+    "no data",
+  );
 });
 
 describe("a fetch that fails", () => {
@@ -72,7 +75,7 @@ describe("a fetch that fails", () => {
   it("gives its reasons in the message, and a copy of its error as the cause", async () => {
     const boom = new TypeError("fetch failed", { cause: new Error("read ECONNRESET") });
     const error = await errorOf(setUp([failing(boom)]).client.create(request), ConnectionError);
-    expect(error.message).toBe(`${prefix}: fetch failed: read ECONNRESET`);
+    expect(error.message).toBe(`${prefix}: fetch failed: read ECONNRESET. ${TASK_MAY_EXIST}`);
     const cause = { message: "read ECONNRESET" };
     expect(error.cause).toMatchObject({ name: "TypeError", message: "fetch failed", cause });
   });
@@ -82,7 +85,7 @@ describe("a fetch that fails", () => {
       throw Object.create(null) as Error;
     };
     const error = await errorOf(setUp([], { fetch }).client.create(request), ConnectionError);
-    expect(error.message).toBe(prefix);
+    expect(error.message).toBe(`${prefix}. ${TASK_MAY_EXIST}`);
     expect(error.cause).toBeUndefined();
   });
 });
@@ -95,11 +98,11 @@ describe("the time limit of one attempt", () => {
     const { client, sent } = setUp([hanging], { maxRetries: 0 });
     const ended = errorOf(client.create(request), ConnectionError);
     await vi.advanceTimersByTimeAsync(59_999);
-    expect(sent[0]?.init.signal?.aborted).toBe(false);
+    expect(sent[0]?.init.signal.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(1);
-    expect(sent[0]?.init.signal?.aborted).toBe(true);
+    expect(sent[0]?.init.signal.aborted).toBe(true);
     const error = await ended;
-    expect(error.message).toBe(`POST ${endpoint} timed out after 60000 ms.`);
+    expect(error.message).toBe(`POST ${endpoint} timed out after 60000 ms. ${TASK_MAY_EXIST}`);
     expect(error).toMatchObject({ cause: { name: "TimeoutError" }, mayHaveCreatedTask: true });
   });
 
@@ -138,7 +141,7 @@ describe("an abort", () => {
       await vi.waitUntil(() => sent.length === 1);
       controller.abort(reason);
       await expect(ended).rejects.toBe(reason);
-      expect(sent[0]?.init.signal?.reason).toBe(reason);
+      expect(sent[0]?.init.signal.reason).toBe(reason);
     }
   });
 

@@ -66,8 +66,9 @@ describe("readBody", () => {
       "text",
       {},
       { ok: true, status: 200, json: () => ({}) },
-      { status: 200, headers: { "retry-after": "1" }, body: null },
-      { status: 500, headers: { entries: () => [] }, body: null },
+      { status: 200, headers: {}, body: null },
+      { statusCode: 200, headers: {}, text: () => Promise.resolve("") },
+      { status: "200", headers: {}, text: () => Promise.resolve("") },
     ]) {
       const reading = readBody(value as unknown as Response, signal);
       await expect(reading).rejects.toThrow("Response");

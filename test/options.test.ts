@@ -210,3 +210,50 @@ it("every option may be undefined", async () => {
   await client.get("t", { signal: undefined, ...numbers });
   await client.create(request, { signal: undefined, ...numbers });
 });
+
+describe("headers", () => {
+  it("are sent with every attempt, those of a call in place of the client's", async () => {
+    const headers = { "X-Group": "a", "x-trace": "1", "x-none": undefined };
+    const { client, sent } = setUp([answer(429, ""), answer(429, "")], { headers });
+    await client.create(request, {
+      headers: { "Idempotency-Key": "key-1", "x-group": "b", "X-Trace": undefined },
+    });
+    await client.get("t");
+    const seen = sent.map(({ init }) => init.headers);
+    const own = { authorization: `Bearer ${apiKey}`, "x-trace": "1" };
+    const create = { ...own, "content-type": "application/json", "x-group": "b" };
+    const first = { ...create, "idempotency-key": "key-1" };
+    expect(seen).toEqual([first, first, first, { ...own, "x-group": "a" }]);
+    expect(headers).toEqual({ "X-Group": "a", "x-trace": "1", "x-none": undefined });
+  });
+
+  it("are sent with the polls of a wait", async () => {
+    const { client, sent } = setUp([answer(200, succeeded)], { headers: { "x-group": "a" } });
+    await client.wait("t");
+    expect(sent[0]?.init.headers).toMatchObject({ "x-group": "a" });
+  });
+
+  it.each([
+    [{ Authorization: "Bearer secret-1" }, 'The header "Authorization" is set by the client.'],
+    [{ "CONTENT-TYPE": "secret-1" }, 'The header "CONTENT-TYPE" is set by the client.'],
+    [{ "x group": "secret-1" }, 'The header "x group" has characters that HTTP does not allow.'],
+    [{ "": "secret-1" }, 'The header "" has characters that HTTP does not allow.'],
+    [{ "x-group": "secret-1\n2" }, 'The header "x-group" has characters that HTTP does not allow.'],
+    [{ "x-group": "secret-1 对" }, 'The header "x-group" has characters that HTTP does not allow.'],
+    [{ "x-group": 5 }, 'The header "x-group" is not a string.'],
+    [{ "x-group": null }, 'The header "x-group" is not a string.'],
+    ...[null, [], [["x-group", "a"]], new Headers({ a: "b" }), new Map(), "a: b", 5].map(
+      (headers) => [headers, "The option headers must be an object such as"],
+    ),
+  ] as [object, string][])("%j are refused, and nothing is sent", async (headers, message) => {
+    const invalid = headers as Record<string, string>;
+    const construct = () => createLipSyncClient({ apiKey, baseUrl, headers: invalid });
+    expect(construct).toThrow(ConfigurationError);
+    expect(construct).toThrow(message);
+    expect(construct).not.toThrow("secret-1");
+    const { client, sent } = setUp();
+    const error = await errorOf(client.create(request, { headers: invalid }), ConfigurationError);
+    expect(error.message).toContain(message);
+    expect(sent).toEqual([]);
+  });
+});

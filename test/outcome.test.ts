@@ -101,7 +101,10 @@ describe("verdictOf", () => {
     ...[undefined, "busy", 429, 0, 5000].map((code) => ["again", coded(429, code)]),
     ...[1000, 1001, 1002, 1003, 1004].map((code) => ["account", coded(401, code)]),
     ...[1100, 1101, 1102, 1103, 1304].map((code) => ["account", coded(429, code)]),
-    ...[401, 402, 403, 404, 405, 301, 302, 307, 308].map((status) => ["account", coded(status)]),
+    ...[401, 402, 403, 404, 405, 407, 301, 302, 307, 308].map((status) => [
+      "account",
+      coded(status),
+    ]),
     ["account", new ConfigurationError("")],
     ...[1200, 1201, 1202, 1203, 1300, 1301].map((code) => ["refused", coded(404, code)]),
     ...[400, 409, 413, 422].map((status) => ["refused", coded(status)]),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { TASK_MAY_EXIST, withAdvice } from "../src/errors.js";
 import { ApiError } from "../src/index.js";
 import { answer, apiKey, endpoint, errorOf, setUp, type Step } from "./fixtures/client.js";
 import { request } from "./fixtures/request.js";
@@ -53,7 +54,7 @@ describe("the message of an ApiError", () => {
   const noTask = ", code 0: the response has no task.";
   const { data } = submitted;
   const named = (id: string) =>
-    `; the response mentions task ${id}: call get before you call create again.`;
+    ` The response mentions task ${id}: call get before you call create again.`;
 
   it.each<[string, number, unknown, string]>([
     ["Kling's envelope", 400, kling, ", code 1201, request id r-1: bad value"],
@@ -70,7 +71,7 @@ describe("the message of an ApiError", () => {
       "a task in a failure",
       500,
       { code: 0, message: "no", data },
-      `, code 0: no${named(data.task_id)}`,
+      `, code 0: no.${named(data.task_id)}`,
     ],
     ["no code", 200, { data: { a: 1 } }, ': {"data":{"a":1}}'],
     ["an empty 429", 429, "", ": the response is empty."],
@@ -85,7 +86,9 @@ describe("the message of an ApiError", () => {
   ])("tells %s (%i)", async (_, status, body, message) => {
     const error = await creating(answer(status, body, { "content-type": "text/odd" }));
     const text = typeof body === "string" ? body : JSON.stringify(body);
-    const whole = `POST ${endpoint} returned ${status}${message}`;
+    const mayExist = error.mayHaveCreatedTask && error.taskId === undefined;
+    const advice = mayExist ? withAdvice(message, TASK_MAY_EXIST) : message;
+    const whole = `POST ${endpoint} returned ${status}${advice}`;
     expect(error).toMatchObject({ message: whole, status, body: text });
     expect(error.headers.get("content-type")).toBe("text/odd");
   });
@@ -94,7 +97,7 @@ describe("the message of an ApiError", () => {
     const location = "https://elsewhere.example/x";
     const error = await creating(answer(status, "", { location }));
     const message = `POST ${endpoint} returned ${status}: redirect to ${location}; ${baseUrlHint}`;
-    expect(error.message).toBe(message);
+    expect(error.message).toBe(status === 303 ? `${message} ${TASK_MAY_EXIST}` : message);
   });
 
   it("does not know the place of a redirect that a browser hides", async () => {
@@ -110,15 +113,17 @@ describe("the message of an ApiError", () => {
   it("is bounded, and the whole body is kept", async () => {
     const body = { code: 5000, message: "long ".repeat(1000) };
     const error = await creating(answer(500, body));
-    expect(error.message).toMatch(/: (?:long ){60}…$/);
+    expect(error.message).toMatch(/: (?:long ){60}…\. A task/);
     expect(error.body).toBe(JSON.stringify(body));
     const exact = await creating(answer(500, "x".repeat(300)));
-    expect(exact.message).toMatch(/: x{300}$/);
+    expect(exact.message).toMatch(/: x{300}\. A task/);
   });
 
   it("says that a response is too large, of which a part is kept", async () => {
     const error = await creating(answer(200, "a".repeat(1024 * 1024 + 1)));
-    expect(error.message).toBe(`POST ${endpoint} returned 200: the response is larger than 1 MiB.`);
+    expect(error.message).toBe(
+      `POST ${endpoint} returned 200: the response is larger than 1 MiB. ${TASK_MAY_EXIST}`,
+    );
     expect(error.body).toBe("a".repeat(60 * 1024));
   });
 });

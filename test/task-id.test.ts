@@ -24,7 +24,7 @@ describe("taskIdIn, at any status", () => {
     ["JSONP", `callback(${inJson});`],
     ["JavaScript", "{ taskId: 't-1' }"],
     ["a byte order mark", `\uFEFF${inJson}`],
-    ["UTF-16", [...inJson].join("\0")],
+    ["UTF-16", inJson.split("").join("\0")],
     ["XML", "<result><task_id>t-1</task_id></result>"],
     ["XML with a prefix, an attribute and CDATA", '<k:TaskId a="b"> <![CDATA[t-1]]></k:TaskId>'],
     ["an attribute", '<task task_id="t-1" />'],
@@ -126,7 +126,7 @@ describe("a create whose response names a task", () => {
     ]);
     const error = await errorOf(client.create(request), ApiError);
     expect(error).toMatchObject({ taskId: "8319223457192714331", mayHaveCreatedTask: true });
-    expect(error.message).toContain("the response mentions task 8319223457192714331");
+    expect(error.message).toContain(" The response mentions task 8319223457192714331");
     expect(sent).toHaveLength(1);
   });
 

@@ -361,7 +361,10 @@ describe("the limit", () => {
     await vi.advanceTimersByTimeAsync(5000);
     const error = await errorOf(ended, TaskTimeoutError);
     expect(error).toMatchObject({ taskId: "t", task: undefined, cause: { status: 429 } });
-    expect(error.message).toBe("Task t was not done after 5000 ms (unknown).");
+    expect(error.message).toBe(
+      "Task t was not done after 5000 ms (unknown). The last poll failed: " +
+        "GET /kling/v1/videos/lip-sync/t returned 429: the response is empty.",
+    );
     expect(polledAt()).toEqual([0, 2500]);
   });
 

@@ -147,7 +147,7 @@ async function clientWith(...steps: (Response | Error)[]) {
   const { createAdvanced } = createLipSyncClient({
     apiKey: "key",
     baseUrl: "https://gateway.example",
-    fetch: (url, sent = {}) => {
+    fetch: (url, sent) => {
       expect(url).toBe("https://gateway.example/kling/v1/videos/advanced-lip-sync");
       init.push(sent);
       const step = steps.shift();
