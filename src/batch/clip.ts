@@ -47,3 +47,7 @@ export interface LipSyncClipCounts {
   uncertain: number;
   left: number;
 }
+
+/** Whether a value can be the id of a clip, and so the name of a file everywhere. */
+export const isClipId = (id: unknown): id is string =>
+  typeof id === "string" && /^[\w-]{1,100}$/.test(id);

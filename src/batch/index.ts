@@ -12,12 +12,7 @@
 //    it. That is derived when it is read, and never written.
 // 6. Creates go one at a time, with one request each; tasks are polled side by side.
 export type { LipSyncClip, LipSyncClipCounts, LipSyncClipState } from "./clip.js";
-export {
-  type LipSyncBatchOptions,
-  type LipSyncBatchReport,
-  type LipSyncBatchStop,
-  type LipSyncBatchUpdate,
-  runLipSyncBatch,
-} from "./run.js";
+export { type LipSyncBatchReport, runLipSyncBatch } from "./run.js";
+export type { LipSyncBatchOptions, LipSyncBatchStop, LipSyncBatchUpdate } from "./session.js";
 export { type LipSyncSettleOptions, readLipSyncBatch, settleLipSyncClip } from "./settle.js";
 export type { Found } from "../found.js";

@@ -1,70 +1,21 @@
 // Runs a batch: creates one task at a time, and polls and saves those that exist side by side.
 import type { LipSyncClient } from "../client.js";
+import { mayPass } from "../outcome.js";
+import { isDead, isOwn } from "./claim.js";
 import type { LipSyncClip, LipSyncClipCounts, LipSyncClipState } from "./clip.js";
-
-/** Options of `runLipSyncBatch`; `undefined` means the default. */
-export interface LipSyncBatchOptions {
-  /** The folder of the videos and the journal, on a local disk; it is created if it is missing. */
-  folder: string;
-  /** How many tasks this process runs at the same time; default 5. */
-  parallel?: number | undefined;
-  /** Delay between two polls of a task in milliseconds; default 10_000. */
-  intervalMs?: number | undefined;
-  /**
-   * Timeout for one task in milliseconds; default 7_200_000 (two hours). The clip stays `created`,
-   * and the next run continues to poll it.
-   */
-  timeoutMs?: number | undefined;
-  /**
-   * How long nothing is created after a create whose outcome is uncertain, in milliseconds; default
-   * 60_000, and twice as long each time in a row, at most 10 minutes.
-   */
-  pauseMs?: number | undefined;
-  /** Creates clips again (billed) that had failed when the batch started; default `false`. */
-  retryFailed?: boolean | undefined;
-  /**
-   * Stops the batch: a create that was sent is finished, and its id is stored. The promise resolves
-   * with the report. Run it again with the same folder to continue.
-   */
-  signal?: AbortSignal | undefined;
-  /**
-   * Called for each change of a clip, also by another process, and for whatever a person should
-   * know. If it throws, the batch stops as it does for `signal`, and rejects with that error.
-   * Default: warnings are emitted with `process.emitWarning`.
-   */
-  onUpdate?: ((update: LipSyncBatchUpdate) => unknown) | undefined;
-  /** Custom `fetch` for the downloads; default `globalThis.fetch`. The client has its own. */
-  fetch?: typeof globalThis.fetch | undefined;
-}
-
-/** What happens while a batch runs. */
-export type LipSyncBatchUpdate =
-  /** All clips were checked, and nothing was sent yet. */
-  | { type: "checked"; counts: LipSyncClipCounts }
-  /** A clip changed. */
-  | { type: "clip"; clip: LipSyncClipState; counts: LipSyncClipCounts }
-  /**
-   * Nothing is created for a while: the gateway takes no more for now (`busy`), or it is unknown
-   * whether the last create created a task (`uncertain`).
-   */
-  | { type: "pause"; cause: "busy" | "uncertain"; reason: string; pauseMs: number }
-  /** Nothing more is created; tasks that exist are finished and saved. */
-  | { type: "stop"; stop: LipSyncBatchStop }
-  /** Show it: a line of the journal is unreadable, or the disk did not take a task id. */
-  | { type: "warning"; message: string };
-
-/** Why a batch created nothing more. */
-export interface LipSyncBatchStop {
-  /**
-   * - `signal`: the caller's signal
-   * - `account`: the gateway would refuse every request
-   * - `uncertain`: three creates in a row have an uncertain outcome
-   * - `disk`: the folder cannot be written to
-   */
-  cause: "signal" | "account" | "uncertain" | "disk";
-  /** The reason in one sentence. */
-  reason: string;
-}
+import { createTask, findTask, type Outcome } from "./create.js";
+import { finishTask } from "./finish.js";
+import { failureOf, stageOf } from "./fold.js";
+import { createPace, MOST_UNCERTAIN } from "./pace.js";
+import { checkPlan, type Clips, type Plan, planBatch } from "./plan.js";
+import {
+  countClips,
+  type LipSyncBatchOptions,
+  type LipSyncBatchStop,
+  messageOf,
+  openSession,
+  type Session,
+} from "./session.js";
 
 /** What a batch ended with: its counts, and what a person has to look at. */
 export interface LipSyncBatchReport extends LipSyncClipCounts {
@@ -87,7 +38,7 @@ export interface LipSyncBatchReport extends LipSyncClipCounts {
  *
  * @param clips - an iterable or async iterable, read once
  * @throws InvalidRequestError - clips are invalid, or do not fit to what the folder has; the message
- *   lists all of them
+ *   lists them
  * @throws ConfigurationError - an option is invalid
  */
 export async function runLipSyncBatch(
@@ -95,6 +46,189 @@ export async function runLipSyncBatch(
   clips: Iterable<LipSyncClip> | AsyncIterable<LipSyncClip>,
   options: LipSyncBatchOptions,
 ): Promise<LipSyncBatchReport> {
-  await Promise.resolve([client, clips, options]);
-  throw new Error("Not written yet.");
+  const session = openSession(client, options);
+  try {
+    const plan = await planBatchOf(session, clips);
+    session.start();
+    await runPlan(session, plan);
+    const failure = session.failure();
+    if (failure) throw failure.error;
+    return reportOf(session);
+  } finally {
+    session.close();
+  }
 }
+
+async function planBatchOf({ journal, folder, retryFailed }: Session, clips: Clips): Promise<Plan> {
+  const plan = await planBatch(journal, folder, clips, retryFailed);
+  checkPlan(plan);
+  return plan;
+}
+
+/** The longest time until the journal is read again. */
+const LONGEST_TICK_MS = 1000;
+/** A task of another process is left to it for so many intervals, and then polled as rarely. */
+const PATIENCE = 6;
+/** The id of a task that cannot exist: no gateway makes ids like this. */
+const NO_TASK_ID = "kling-lip-sync-check";
+
+/** Goes on until there is nothing left to do, or to wait for. */
+async function runPlan(session: Session, { pending, again }: Plan): Promise<void> {
+  const { journal, parallel, intervalMs, pauseMs } = session;
+  const pace = createPace(pauseMs);
+  /** The tasks that this process polls: whether each takes one of its places. */
+  const running = new Map<string, { isPlace: boolean }>();
+  /** When a task of another process was first seen. */
+  const seenAt = new Map<string, number>();
+  /** Uncertain claims whose failed response names a task, and that were asked for it. */
+  const asked = new Set<string>();
+  let isCreating = false;
+
+  const places = () => [...running.values()].filter(({ isPlace }) => isPlace).length;
+
+  /** Does something in the background, and looks again when it is done. */
+  function start(work: Promise<void>, done: () => void): void {
+    work.catch(session.fail).finally(() => {
+      done();
+      session.wake();
+    });
+  }
+
+  function follow(id: string, isPlace: boolean, work: Promise<void>): void {
+    running.set(id, { isPlace });
+    start(work, () => {
+      running.delete(id);
+      pace.taskEnded();
+    });
+  }
+
+  /** Polls the tasks of this process, of dead ones, and of those that are silent. */
+  function followTasks(): void {
+    for (const clip of [...journal.open()]) {
+      const { id, claim, task, problem } = clip;
+      if (running.has(id) || session.troubles.has(id)) continue;
+      const isAbandoned = task?.isFromPerson === true || !claim || isOwn(claim) || isDead(claim);
+      if (task && isAbandoned && places() < parallel)
+        follow(id, true, finishTask(session, clip, task.id, intervalMs));
+      if (task && !isAbandoned && isSilent(task.id))
+        follow(id, false, finishTask(session, clip, task.id, PATIENCE * intervalMs));
+      if (task || !claim || isOwn(claim) || problem?.taskId === undefined) continue;
+      if (asked.has(claim.claim)) continue;
+      asked.add(claim.claim);
+      const finding = findTask(session, id, claim.claim, problem.taskId);
+      follow(
+        id,
+        true,
+        finding.then(() => undefined),
+      );
+    }
+  }
+
+  function isSilent(taskId: string): boolean {
+    const now = performance.now();
+    const since = seenAt.get(taskId) ?? now;
+    seenAt.set(taskId, since);
+    return now - since >= PATIENCE * intervalMs;
+  }
+
+  /** The next clip to create; those that are done are forgotten. */
+  function nextClip(): LipSyncClip | undefined {
+    for (const [id, clip] of pending) {
+      const known = journal.get(id);
+      const stage = known ? stageOf(known) : "left";
+      if (stage === "left") return clip;
+      if (known && stage === "failed" && again.get(id) === failureOf(known)) return clip;
+      if (stage !== "claimed" && stage !== "uncertain") pending.delete(id);
+    }
+    return undefined;
+  }
+
+  async function createNext(clip: LipSyncClip): Promise<void> {
+    if (pace.isDoubtful() && !(await isGatewayBack(session))) {
+      const reason = "The gateway does not respond yet.";
+      session.tell({ type: "pause", cause: "uncertain", reason, pauseMs: pace.askedInVain() });
+      return;
+    }
+    pace.isBack();
+    if (session.isEnding()) return;
+    end(await createTask(session, clip, again.get(clip.id)));
+  }
+
+  /** What an outcome means for the creates after it. */
+  function end(outcome: Outcome): void {
+    if (outcome.kind === "created" || outcome.kind === "refused") pace.answered();
+    if (!("error" in outcome)) return;
+    const { kind, error } = outcome;
+    const reason = messageOf(error);
+    if (kind === "disk") session.haltForDisk(error);
+    if (kind === "account") session.halt({ cause: kind, reason });
+    if (kind === "again")
+      session.tell({ type: "pause", cause: "busy", reason, pauseMs: pace.refused(error) });
+    if (kind !== "uncertain") return;
+    const pausedMs = pace.doubted();
+    if (pausedMs !== undefined) {
+      session.tell({ type: "pause", cause: kind, reason, pauseMs: pausedMs });
+      return;
+    }
+    session.halt({
+      cause: kind,
+      reason: `It is unknown whether the last ${MOST_UNCERTAIN} creates created a task. ${reason}`,
+    });
+  }
+
+  /** Whether another process may still give a clip its task, or save its video. */
+  function isOthersTurn(): boolean {
+    return [...journal.open()].some((clip) => {
+      const { state } = session.stateOf(clip);
+      return (state === "creating" || state === "created") && !session.troubles.has(clip.id);
+    });
+  }
+
+  function isOver(): boolean {
+    if (isCreating || running.size > 0 || session.isWriting()) return false;
+    if (session.stop() || session.isEnding()) return true;
+    return nextClip() === undefined && !isOthersTurn();
+  }
+
+  for (;;) {
+    session.refresh();
+    if (!session.isEnding() && !session.arePollsRefused()) followTasks();
+    const mayCreate = !isCreating && !session.stop() && !session.isEnding();
+    const hasPlace = places() < parallel && pace.leftMs() <= 0;
+    const next = mayCreate && hasPlace ? nextClip() : undefined;
+    if (next) {
+      isCreating = true;
+      start(createNext(next), () => {
+        isCreating = false;
+      });
+    }
+    if (isOver()) return;
+    const tickMs = Math.min(intervalMs, LONGEST_TICK_MS);
+    const pausedMs = pace.leftMs();
+    await session.sleep(pausedMs > 0 ? Math.min(tickMs, pausedMs) : tickMs);
+  }
+}
+
+/** Asks for a task that cannot exist, which is free. Any answer but a failure will do. */
+async function isGatewayBack({ client, ending }: Session): Promise<boolean> {
+  try {
+    await client.get(NO_TASK_ID, { maxRetries: 0, signal: ending });
+    return true;
+  } catch (error) {
+    return !mayPass(error);
+  }
+}
+
+function reportOf(session: Session): LipSyncBatchReport {
+  const { journal, troubles } = session;
+  const problems: LipSyncClipState[] = [];
+  for (const clip of journal.clips()) {
+    const state = session.stateOf(clip);
+    const isProblem = needsPerson(state) || (troubles.has(clip.id) && stageOf(clip) !== "saved");
+    if (isProblem) problems.push(state);
+  }
+  return { ...countClips(journal), stop: session.stop(), problems };
+}
+
+const needsPerson = ({ state, extraTaskIds }: LipSyncClipState): boolean =>
+  state === "failed" || state === "uncertain" || extraTaskIds !== undefined;
