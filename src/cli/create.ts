@@ -35,7 +35,7 @@ async function create(terminal: Terminal, flags: CreateFlags): Promise<number> {
   show(`Creating a task at ${host}; this is billed.`);
   return explained(run, async () => {
     const task = await createTask(run, request);
-    if (wait) return finishTask(run, task.task_id);
+    if (wait) return finishTask(run, task.task_id, task.task_status);
     show(`To wait for it: ${terminal.command} wait ${shellWord(task.task_id)}`);
     return task;
   });

@@ -44,7 +44,7 @@ async function demo(terminal: Terminal, save: string | undefined): Promise<numbe
     const run: Run = { client, terminal, save: file, intervalMs: INTERVAL_MS };
     const exitCode = await explained(run, async () => {
       const task = await createTask(run, REQUEST);
-      return finishTask(run, task.task_id);
+      return finishTask(run, task.task_id, task.task_status);
     });
     if (exitCode !== EXIT_CODES.done) return exitCode;
     print("Next, with your gateway's URL and key, free of charge:");

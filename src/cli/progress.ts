@@ -123,7 +123,8 @@ export function timeLeft(
 ): number | undefined {
   const openOf = ({ running, left }: LipSyncClipCounts) => running + left;
   const ended = openOf(first) - openOf(now);
-  return ended > 0 ? (openOf(now) / ended) * elapsedS : undefined;
+  const open = openOf(now);
+  return ended > 0 && open > 0 ? (open / ended) * elapsedS : undefined;
 }
 
 /** A duration as a person says it: 40 s, 12 min, 3 h 20 min. */

@@ -59,12 +59,16 @@ export async function createTask(run: Run, request: LipSyncRequest): Promise<Lip
 }
 
 /** Waits for the task of a run, prints the URLs of its videos, and saves the first one. */
-export async function finishTask(run: Run, taskId: string): Promise<SucceededLipSyncTask> {
+export async function finishTask(
+  run: Run,
+  taskId: string,
+  first = "waiting",
+): Promise<SucceededLipSyncTask> {
   const { client, save, intervalMs, timeoutMs } = run;
   const { signal } = run.terminal;
   const shown = output(run);
   run.taskId = taskId;
-  const progress = showStatus(shown, "waiting");
+  const progress = showStatus(shown, first);
   let task: SucceededLipSyncTask;
   try {
     task = await client.wait(taskId, {
@@ -78,10 +82,10 @@ export async function finishTask(run: Run, taskId: string): Promise<SucceededLip
   } finally {
     progress.end();
   }
-  const [first, ...others] = task.task_result.videos;
-  run.videoUrl = first.url;
-  for (const { url } of [first, ...others]) shown.print(`Video: ${oneLine(url)}`);
-  if (save !== undefined) await saveVideo(run, first.url, save);
+  const [video, ...others] = task.task_result.videos;
+  run.videoUrl = video.url;
+  for (const { url } of [video, ...others]) shown.print(`Video: ${oneLine(url)}`);
+  if (save !== undefined) await saveVideo(run, video.url, save);
   if (save !== undefined && others.length > 0) shown.print("Only the first video is saved.");
   return task;
 }
