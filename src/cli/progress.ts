@@ -94,7 +94,14 @@ export function showBatch({ screen, print }: Terminal, first: LipSyncClipCounts)
 
 function barOn(stream: NodeJS.WritableStream, format: string): SingleBar {
   // The bar leaves 80 columns enough for the counts of a batch.
-  const options: Options = { stream, format, barsize: 10, fps: 5, hideCursor: true };
+  const options: Options = {
+    stream,
+    format,
+    barsize: 10,
+    fps: 5,
+    hideCursor: true,
+    clearOnComplete: true,
+  };
   // Ctrl-C is for the batch: it stops the bar when the last create has ended.
   return new SingleBar({ ...options, gracefulExit: false }, Presets.shades_classic);
 }
