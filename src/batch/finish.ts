@@ -58,9 +58,9 @@ async function endPoll(session: Session, clip: Clip, taskId: string, error: unkn
 }
 
 /** Another process may have been faster. */
-function isSaved({ journal, refresh }: Session, { id }: Clip): boolean {
-  refresh();
-  const clip = journal.get(id);
+function isSaved(session: Session, { id }: Clip): boolean {
+  session.refresh();
+  const clip = session.journal.get(id);
   return clip !== undefined && stageOf(clip) === "saved";
 }
 

@@ -13,6 +13,6 @@
 // 6. Creates go one at a time, with one request each; tasks are polled side by side.
 export type { LipSyncClip, LipSyncClipCounts, LipSyncClipState } from "./clip.js";
 export { type LipSyncBatchReport, runLipSyncBatch } from "./run.js";
-export type { LipSyncBatchOptions, LipSyncBatchStop, LipSyncBatchUpdate } from "./session.js";
+export type { LipSyncBatchOptions, LipSyncBatchStop, LipSyncBatchUpdate } from "./options.js";
 export { type LipSyncSettleOptions, readLipSyncBatch, settleLipSyncClip } from "./settle.js";
 export type { Found } from "../found.js";

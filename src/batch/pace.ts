@@ -8,8 +8,27 @@ const SHORTEST_PAUSE_MS = 1000;
 /** After so many uncertain creates in a row, nothing more is created. */
 export const MOST_UNCERTAIN = 3;
 
+/** When the next create may be sent. */
+export interface Pace {
+  /** The rest of the pause in milliseconds. */
+  leftMs: () => number;
+  /** Whether it has to be asked first, free of charge, if the gateway is back. */
+  isDoubtful: () => boolean;
+  isBack: () => void;
+  /** The gateway is not back. Returns the pause, as the next two do. */
+  askedInVain: () => number;
+  /** A create may have created a task. Returns nothing if it was one too many. */
+  doubted: () => number | undefined;
+  /** The gateway took no request, and certainly created nothing. */
+  refused: (error: unknown) => number;
+  /** The gateway answered about a request. */
+  answered: () => void;
+  /** A task of ours has ended, so that the gateway may take the next one. */
+  taskEnded: () => void;
+}
+
 /** Times are those of `performance.now()`: the clock may be set while a batch runs. */
-export function createPace(pauseMs: number) {
+export function createPace(pauseMs: number): Pace {
   let startsAt = 0;
   /** From when on a task that ends makes room for the next create. */
   let roomFrom = Infinity;
@@ -29,15 +48,12 @@ export function createPace(pauseMs: number) {
 
   return {
     leftMs: () => startsAt - performance.now(),
-    /** Whether it has to be asked first, free of charge, if the gateway is back. */
     isDoubtful: () => isDoubtful,
-    /** The gateway answered about a request. */
     answered() {
       busy = 0;
       uncertain = 0;
     },
-    /** The gateway took no request, and certainly created nothing. */
-    refused(error: unknown): number {
+    refused(error) {
       const shortestMs = Math.min(SHORTEST_PAUSE_MS, pauseMs);
       const askedMs = retryAfterMs(error);
       const lengthMs = askedMs ?? Math.min(backoffMs(busy), pauseMs);
@@ -47,19 +63,16 @@ export function createPace(pauseMs: number) {
       if (isLimit) roomFrom = performance.now() + shortestMs;
       return pausedMs;
     },
-    /** A task of ours has ended, so that the gateway may take the next one. */
     taskEnded() {
       startsAt = Math.min(startsAt, Math.max(roomFrom, performance.now()));
     },
-    /** A create may have created a task. Returns the pause, or nothing if it was one too many. */
-    doubted(): number | undefined {
+    doubted() {
       uncertain += 1;
       if (uncertain >= MOST_UNCERTAIN) return undefined;
       isDoubtful = true;
       return pause(pauseMs * 2 ** (uncertain - 1));
     },
-    /** The gateway is not back yet. */
-    askedInVain(): number {
+    askedInVain() {
       asked += 1;
       return pause(pauseMs * 2 ** (uncertain - 1 + asked));
     },
@@ -69,5 +82,3 @@ export function createPace(pauseMs: number) {
     },
   };
 }
-
-export type Pace = ReturnType<typeof createPace>;

@@ -8,14 +8,8 @@ import { finishTask } from "./finish.js";
 import { failureOf, stageOf } from "./fold.js";
 import { createPace, MOST_UNCERTAIN } from "./pace.js";
 import { checkPlan, type Clips, type Plan, planBatch } from "./plan.js";
-import {
-  countClips,
-  type LipSyncBatchOptions,
-  type LipSyncBatchStop,
-  messageOf,
-  openSession,
-  type Session,
-} from "./session.js";
+import type { LipSyncBatchOptions, LipSyncBatchStop } from "./options.js";
+import { countClips, messageOf, openSession, type Session } from "./session.js";
 
 /** What a batch ended with: its counts, and what a person has to look at. */
 export interface LipSyncBatchReport extends LipSyncClipCounts {

@@ -7,80 +7,65 @@ import { isStale, stateOf } from "./claim.js";
 import type { LipSyncClipCounts, LipSyncClipState } from "./clip.js";
 import type { BatchEvent, Clip } from "./fold.js";
 import { checkFolder, JOURNAL, type Journal, openJournal } from "./journal.js";
+import type { LipSyncBatchOptions, LipSyncBatchStop, LipSyncBatchUpdate } from "./options.js";
 
-/** Options of `runLipSyncBatch`; `undefined` means the default. */
-export interface LipSyncBatchOptions {
-  /** The folder of the videos and the journal, on a local disk; it is created if it is missing. */
-  folder: string;
-  /** How many tasks this process runs at the same time; default 5. */
-  parallel?: number | undefined;
-  /** Delay between two polls of a task in milliseconds; default 10_000. */
-  intervalMs?: number | undefined;
-  /**
-   * Timeout for one task in milliseconds; default 7_200_000 (two hours). The clip stays `created`,
-   * and the next run continues to poll it.
-   */
-  timeoutMs?: number | undefined;
-  /**
-   * How long nothing is created after a create whose outcome is uncertain, in milliseconds; default
-   * 60_000, and twice as long each time in a row, at most 10 minutes.
-   */
-  pauseMs?: number | undefined;
-  /** Creates clips again (billed) that had failed when the batch started; default `false`. */
-  retryFailed?: boolean | undefined;
-  /**
-   * Stops the batch: a create that was sent is finished, and its id is stored. The promise resolves
-   * with the report. Run it again with the same folder to continue.
-   */
-  signal?: AbortSignal | undefined;
-  /**
-   * Called for each change of a clip, also by another process, and for whatever a person should
-   * know. If it throws, the batch stops as it does for `signal`, and rejects with that error.
-   * Default: warnings are emitted with `process.emitWarning`.
-   */
-  onUpdate?: ((update: LipSyncBatchUpdate) => unknown) | undefined;
-  /** Custom `fetch` for the downloads; default `globalThis.fetch`. The client has its own. */
-  fetch?: typeof globalThis.fetch | undefined;
+/** One run. */
+export interface Session extends Settings {
+  journal: Journal;
+  /** Why a task that exists does not go on, by the id of its clip. */
+  troubles: Map<string, string>;
+  /** Aborts polls, downloads and sleeps. */
+  ending: AbortSignal;
+  isEnding: () => boolean;
+  /** Why nothing more is created. */
+  stop: () => LipSyncBatchStop | undefined;
+  /** What the run has to reject with. */
+  failure: () => { error: unknown } | undefined;
+  /** Whether the gateway would refuse every poll, too. */
+  arePollsRefused: () => boolean;
+  refusePolls: () => void;
+  /** Whether a line waits for space on the disk. */
+  isWriting: () => boolean;
+  /** From now on, every change of a clip is told. */
+  start: () => void;
+  tell: (update: LipSyncBatchUpdate) => void;
+  /** Ends the run with an error, but only after what is being created has its line. */
+  fail: (error: unknown) => void;
+  /** Nothing more is created. What is said first counts. */
+  halt: (stop: LipSyncBatchStop) => void;
+  haltForDisk: (error: unknown) => void;
+  /** The clip as its caller sees it. */
+  stateOf: (clip: Clip) => LipSyncClipState;
+  /** Reads what other processes appended, and tells which of their claims are stale by now. */
+  refresh: () => void;
+  /** A task exists, and does not go on in this run. */
+  giveUp: (clip: Clip, error: unknown) => void;
+  /** Appends what must not be lost: as soon as there is space, unless the run is ended before. */
+  keep: (event: BatchEvent) => Promise<void>;
+  /** Resolves after the time, or when there is something to do. */
+  sleep: (timeMs: number) => Promise<void>;
+  wake: () => void;
+  close: () => void;
 }
 
-/** What happens while a batch runs. */
-export type LipSyncBatchUpdate =
-  /** All clips were checked, and nothing was sent yet. */
-  | { type: "checked"; counts: LipSyncClipCounts }
-  /** A clip changed. */
-  | { type: "clip"; clip: LipSyncClipState; counts: LipSyncClipCounts }
-  /**
-   * Nothing is created for a while: the gateway takes no more for now (`busy`), or it is unknown
-   * whether the last create created a task (`uncertain`).
-   */
-  | { type: "pause"; cause: "busy" | "uncertain"; reason: string; pauseMs: number }
-  /** Nothing more is created; tasks that exist are finished and saved. */
-  | { type: "stop"; stop: LipSyncBatchStop }
-  /** Show it: a line of the journal is unreadable, or the disk did not take a task id. */
-  | { type: "warning"; message: string };
-
-/** Why a batch created nothing more. */
-export interface LipSyncBatchStop {
-  /**
-   * - `signal`: the caller's signal
-   * - `account`: the gateway would refuse every request
-   * - `uncertain`: three creates in a row have an uncertain outcome
-   * - `disk`: the folder cannot be written to
-   */
-  cause: "signal" | "account" | "uncertain" | "disk";
-  /** The reason in one sentence. */
-  reason: string;
+interface Settings {
+  client: LipSyncClient;
+  folder: string;
+  parallel: number;
+  intervalMs: number;
+  timeoutMs: number;
+  pauseMs: number;
+  retryFailed: boolean;
+  fetch: typeof globalThis.fetch;
 }
 
 /** The pause between two attempts to append a line that the disk did not take. */
 const APPEND_AGAIN_MS = 1000;
 
-export type Session = ReturnType<typeof openSession>;
-
-export function openSession(client: LipSyncClient, options: LipSyncBatchOptions) {
+export function openSession(client: LipSyncClient, options: LipSyncBatchOptions): Session {
   const { signal, onUpdate = emitWarning } = options;
   checkSignal(signal);
-  const settings = {
+  const settings: Settings = {
     client,
     folder: checkFolder(options.folder),
     parallel: Math.max(1, checkNumber("parallel", 5, options.parallel)),
@@ -91,9 +76,7 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
     fetch: checkFunction("fetch", options.fetch ?? globalThis.fetch),
   };
   checkFunction("onUpdate", onUpdate);
-  /** Aborts polls, downloads and sleeps. */
   const ending = new AbortController();
-  /** Why a task that exists does not go on, by the id of its clip. */
   const troubles = new Map<string, string>();
   /** Claims that were told to be stale. */
   const stale = new Set<string>();
@@ -102,7 +85,7 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
   let unwritten = 0;
   let isRunning = false;
   let arePollsRefused = false;
-  let wake = () => undefined as void;
+  let wake: () => void = () => undefined;
 
   const stopListening = onAbort(signal, () => {
     halt({ cause: "signal", reason: "The batch was stopped." });
@@ -126,7 +109,6 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
     call().catch(fail);
   }
 
-  /** Ends the run with an error, but only after what is being created has its line. */
   function fail(error: unknown): void {
     failure ??= { error };
     ending.abort();
@@ -144,7 +126,6 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
     tell({ type: "clip", clip: stateWithTrouble(clip), counts: countClips(journal) });
   }
 
-  /** Nothing more is created. What is said first counts. */
   function halt(reason: LipSyncBatchStop): void {
     if (stop) return;
     stop = reason;
@@ -166,17 +147,14 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
     haltForDisk,
     stateOf: stateWithTrouble,
     stop: () => stop,
-    /** Whether the gateway would refuse every poll, too. */
     arePollsRefused: () => arePollsRefused,
     refusePolls() {
       arePollsRefused = true;
     },
     isEnding: () => ending.signal.aborted,
     failure: () => failure,
-    /** Whether a line waits for space on the disk. */
     isWriting: () => unwritten > 0,
 
-    /** From now on, every change of a clip is told. */
     start() {
       isRunning = true;
       if (signal?.aborted) {
@@ -186,7 +164,6 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
       tell({ type: "checked", counts: countClips(journal) });
     },
 
-    /** Reads what other processes appended, and tells which of their claims are stale by now. */
     refresh() {
       try {
         journal.read();
@@ -203,13 +180,11 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
       }
     },
 
-    /** A task exists, and does not go on in this run. */
     giveUp(clip: Clip, error: unknown) {
       troubles.set(clip.id, messageOf(error));
       tellClip(journal.get(clip.id) ?? clip);
     },
 
-    /** Appends what must not be lost: as soon as there is space, unless the run is ended before. */
     async keep(event: BatchEvent): Promise<void> {
       const isSynced = event.event === "task";
       let isTold = false;
@@ -232,7 +207,6 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
       }
     },
 
-    /** Resolves after the time, or when there is something to do. */
     sleep(timeMs: number): Promise<void> {
       return new Promise((resolve) => {
         const timer = setTimeout(() => {
