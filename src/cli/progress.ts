@@ -1,10 +1,13 @@
 // What is seen while something runs: one line that is redrawn on a terminal, plain lines elsewhere.
-import { type Options, Presets, SingleBar } from "cli-progress";
+import yoctoSpinner from "yocto-spinner";
 import type { LipSyncClipCounts } from "../batch/index.js";
 import type { Terminal } from "./terminal.js";
 
 /** Elsewhere than on a terminal, a batch prints a line this often. */
 const LINE_MS = 60_000;
+const DRAW_MS = 200;
+/** With this bar, the counts of a batch have room in 80 columns. */
+const BAR_WIDTH = 10;
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 
@@ -16,26 +19,18 @@ export interface Progress {
 
 /** Status and elapsed time of one task. */
 export function showStatus({ screen, print }: Terminal, first: string): Progress {
-  if (!screen) {
-    const startedAt = performance.now();
-    let shown = first;
-    return {
-      update(status) {
-        const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-        if (status !== shown) print(`${seconds} s  ${status}`);
-        shown = status;
-      },
-      end: () => undefined,
-    };
-  }
-  const bar = barOn(screen, "{duration_formatted}  {status}");
-  bar.start(1, 0, { status: first });
+  let shown = first;
+  const seconds = stopwatch();
+  const line = () => `${seconds().toFixed(1)} s  ${shown}`;
+  const drawing = screen && draw(screen, line);
   return {
     update(status) {
-      bar.update({ status });
+      const isNew = status !== shown;
+      shown = status;
+      if (isNew && !drawing) print(line());
     },
     end() {
-      bar.stop();
+      drawing?.end();
     },
   };
 }
@@ -50,60 +45,58 @@ export interface BatchProgress {
 
 /** Shows a batch, from the counts that it starts with. */
 export function showBatch({ screen, print }: Terminal, first: LipSyncClipCounts): BatchProgress {
-  const startedAt = performance.now();
   let counts = first;
-  const line = () => {
-    const elapsedS = (performance.now() - startedAt) / 1000;
-    return lineOf(counts, timeLeft(first, counts, elapsedS));
+  const seconds = stopwatch();
+  const line = () => lineOf(counts, timeLeft(first, counts, seconds()));
+  const update = (next: LipSyncClipCounts) => {
+    counts = next;
   };
-  if (!screen) {
-    const show = (text: string) => {
-      print(`${timeOfDay(new Date())}  ${text}`);
-    };
-    show(line());
-    const timer = setInterval(() => {
-      show(line());
-    }, LINE_MS);
-    return {
-      update: (next) => (counts = next),
-      note: show,
-      end() {
-        clearInterval(timer);
-        show(line());
-      },
-    };
-  }
-  const bar = barOn(screen, "{bar} {line}");
-  bar.start(totalOf(first), first.saved, { line: line() });
-  return {
-    update(next) {
-      counts = next;
-      bar.update(next.saved, { line: line() });
-    },
-    note(text) {
-      bar.stop();
+  if (screen) {
+    const drawing = draw(screen, () => `${barOf(counts)} ${line()}`);
+    const note = (text: string) => {
+      drawing.clear();
       print(text);
-      bar.start(totalOf(counts), counts.saved, { line: line() });
+    };
+    return { update, note, end: drawing.end };
+  }
+  const note = (text: string) => {
+    print(`${timeOfDay(new Date())}  ${text}`);
+  };
+  note(line());
+  const timer = setInterval(() => {
+    note(line());
+  }, LINE_MS);
+  const end = () => {
+    clearInterval(timer);
+    note(line());
+  };
+  return { update, note, end };
+}
+
+/** Draws a line again and again, until `end` removes it. */
+function draw(stream: NodeJS.WriteStream, line: () => string) {
+  // Ctrl-C is not for the line: what runs ends first.
+  const spinner = yoctoSpinner({ stream, handleSignals: false, text: line() }).start();
+  const timer = setInterval(() => (spinner.text = line()), DRAW_MS);
+  return {
+    clear: () => {
+      spinner.clear();
     },
-    end() {
-      bar.update(counts.saved, { line: line() });
-      bar.stop();
+    end: () => {
+      clearInterval(timer);
+      spinner.stop();
     },
   };
 }
 
-function barOn(stream: NodeJS.WritableStream, format: string): SingleBar {
-  // The bar leaves 80 columns enough for the counts of a batch.
-  const options: Options = {
-    stream,
-    format,
-    barsize: 10,
-    fps: 5,
-    hideCursor: true,
-    clearOnComplete: true,
-  };
-  // Ctrl-C is for the batch: it stops the bar when the last create has ended.
-  return new SingleBar({ ...options, gracefulExit: false }, Presets.shades_classic);
+function barOf(counts: LipSyncClipCounts): string {
+  const full = Math.floor((counts.saved / Math.max(1, totalOf(counts))) * BAR_WIDTH);
+  return "█".repeat(full) + "░".repeat(BAR_WIDTH - full);
+}
+
+function stopwatch(): () => number {
+  const startedAt = performance.now();
+  return () => (performance.now() - startedAt) / 1000;
 }
 
 const totalOf = ({ saved, running, failed, uncertain, left }: LipSyncClipCounts): number =>

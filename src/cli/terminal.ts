@@ -12,7 +12,7 @@ export interface Terminal {
   /** Prints a line to standard error. */
   warn(line: string): void;
   /** Where a progress bar is drawn; `undefined` where a line cannot be redrawn. */
-  screen: NodeJS.WritableStream | undefined;
+  screen: NodeJS.WriteStream | undefined;
   /** Asks a question that takes yes or no; `undefined` where nobody can answer. */
   ask: ((question: string) => Promise<boolean>) | undefined;
   /** Aborts with a `Stopped` on Ctrl-C, SIGTERM, SIGHUP, or when the output is closed. */
