@@ -13,7 +13,7 @@ import { type CheckedFile, checkClips, type Clip, readClips } from "./clips.js";
 import { connect } from "./connection.js";
 import { addFieldFlags, count, type Done, fieldsOf, milliseconds, positive } from "./flags.js";
 import { type BatchProgress, showBatch } from "./progress.js";
-import { readAudio } from "./request.js";
+import { type Fields, inTypedNames, readAudio } from "./request.js";
 import { writeReview } from "./review.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 import { oneLine, shellWord } from "./text.js";
@@ -61,20 +61,22 @@ async function batch(terminal: Terminal, file: string, flags: BatchFlags): Promi
   const { json, limit = Infinity } = flags;
   const shown = json ? { ...terminal, print: terminal.warn } : terminal;
   const { print, ask, signal } = shown;
-  const defaults = await readAudio(fieldsOf(flags));
+  const defaults = await defaultsOf(flags);
   const checked = await checkClips(file, defaults);
   const ids = checked.ids.slice(0, limit);
   const folder = flags.folder ?? folderOf(file);
   const toBill = billed(ids, await statesIn(folder), flags.retryFailed ?? false);
   sayColumns(checked, print);
   if (flags.dryRun) {
-    sayPlan(checked, toBill, print);
+    for (const line of planOf(checked, ids.length, toBill)) print(line);
     return EXIT_CODES.done;
   }
 
   const { client, host } = connect(terminal);
-  const question = `${tasks(toBill)} will be billed at ${host}. Go on?`;
-  if (toBill > 0 && !flags.yes && ask && !(await ask(question))) {
+  const price = `${tasks(toBill)} will be billed at ${host}.`;
+  const isAsked = toBill > 0 && !flags.yes && ask !== undefined;
+  if (!isAsked) print(price);
+  if (isAsked && !(await ask(`${price} Go on?`))) {
     print("Nothing was sent.");
     return EXIT_CODES.stopped;
   }
@@ -99,6 +101,15 @@ async function batch(terminal: Terminal, file: string, flags: BatchFlags): Promi
   }
   if (json) terminal.print(JSON.stringify(report));
   return exitCodeOf(report);
+}
+
+/** What the flags fill in, as it is sent. */
+async function defaultsOf(flags: BatchFlags): Promise<Fields> {
+  try {
+    return await readAudio(fieldsOf(flags));
+  } catch (error) {
+    throw inTypedNames(error, "flags");
+  }
 }
 
 /** The first clips of a file. */
@@ -137,12 +148,19 @@ function sayColumns({ otherColumns }: CheckedFile, print: Terminal["print"]): vo
     print(`Columns that are not used: ${otherColumns.map(oneLine).join(", ")}`);
 }
 
-function sayPlan({ examples, ids }: CheckedFile, toBill: number, print: Terminal["print"]): void {
-  for (const { id, request } of examples) print(`${id}: ${JSON.stringify(request)}`);
-  const more = ids.length - examples.length;
-  if (more > 0) print(`… and ${more} more.`);
-  print(`${tasks(toBill)} would be billed; nothing was sent.`);
+/** What would be sent and billed. */
+function planOf({ examples }: CheckedFile, count: number, toBill: number): string[] {
+  const shown = examples.slice(0, count);
+  const requests = shown.map(
+    ({ id, request }) => `${id}: ${JSON.stringify(request, withoutBytes)}`,
+  );
+  const more = count - shown.length;
+  const rest = more > 0 ? [`… and ${more} more.`] : [];
+  return [...requests, ...rest, `${tasks(toBill)} would be billed; nothing was sent.`];
 }
+
+const withoutBytes = (name: string, value: unknown): unknown =>
+  name === "audio_file" ? "the audio file in Base64" : value;
 
 /** Shows what happens; what repeats is said once. */
 function watcher(terminal: Terminal) {

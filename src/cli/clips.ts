@@ -91,15 +91,16 @@ export async function checkClips(file: string, defaults: Fields): Promise<Checke
     // The rest of the file cannot be read.
     problems.push(messageOf(error));
   }
-  if (problems.length > 0) throw new UsageError(listOf(problems));
+  if (problems.length > 0) throw new UsageError(listOf(file, problems));
   if (ids.length === 0) throw new UsageError(`${oneLine(file)} has no clips.`);
   return { ids, examples, otherColumns: [...otherColumns] };
 }
 
-function listOf(problems: string[]): string {
-  const shown = problems.slice(0, MOST_PROBLEMS).join("\n");
-  const more = problems.length - MOST_PROBLEMS;
-  return more > 0 ? `${shown}\n… and ${more} more mistakes.` : shown;
+function listOf(file: string, problems: string[]): string {
+  const shown = problems.slice(0, MOST_PROBLEMS);
+  const more = problems.length - shown.length;
+  const rest = more > 0 ? [`… and ${more} more.`] : [];
+  return [`mistakes in ${oneLine(file)} (${problems.length}):`, ...shown, ...rest].join("\n");
 }
 
 async function requestOf(

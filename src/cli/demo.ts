@@ -7,7 +7,6 @@ import { createLipSyncClient, type LipSyncRequest } from "../index.js";
 import { createFakeGateway } from "../testing.js";
 import type { Done } from "./flags.js";
 import { checkNewFile } from "./save.js";
-import { serve } from "./serve.js";
 import { createTask, explained, finishTask, type Run } from "./task.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 
@@ -36,12 +35,12 @@ async function demo(terminal: Terminal, save: string | undefined): Promise<numbe
   const { print, command } = terminal;
   if (save !== undefined) await checkNewFile(save);
   const gateway = createFakeGateway({ durationMs: DURATION_MS });
-  const { baseUrl, close } = await serve(gateway);
+  const { baseUrl, close } = await terminal.serve(gateway, 0);
   try {
     print(`Fake gateway at ${baseUrl}; nothing is billed.`);
     const client = createLipSyncClient({ baseUrl, apiKey: gateway.apiKey });
     const file = save ?? path.join(await temporaryFolder(), "demo.mp4");
-    const run: Run = { client, terminal, save: file, intervalMs: INTERVAL_MS };
+    const run: Run = { client, terminal, isFake: true, save: file, intervalMs: INTERVAL_MS };
     const exitCode = await explained(run, async () => {
       const task = await createTask(run, REQUEST);
       return finishTask(run, task.task_id, task.task_status);

@@ -6,8 +6,10 @@ import { messageOf, oneLine, shellWord } from "./text.js";
 
 /** How far a run came. */
 export interface RunState {
-  /** The host of the gateway; absent for the fake gateway of `demo`. */
+  /** The host of the gateway; absent until it is called. */
   host?: string;
+  /** Whether that is the fake gateway of `demo`. */
+  isFake?: boolean;
   /** The task to wait for; absent until it is created. */
   taskId?: string;
   /** The finished video; absent until the task is done. */
@@ -18,13 +20,15 @@ export interface RunState {
 
 /** What an error means; `command` is what to type before a subcommand. */
 export function explain(error: unknown, state: RunState, command: string): string {
-  const { host, taskId, videoUrl } = state;
+  const { host, isFake, taskId, videoUrl } = state;
+  if (isMistake(error)) return explainMistake(error);
   const message = messageOf(error);
-  if (isMistake(error)) return `Nothing was sent: ${message}`;
-  if (host === undefined) {
+  if (isFake) {
     if (!(error instanceof Stopped)) return message;
     return "Stopped, and the fake gateway and its task with it; nothing was billed.";
   }
+  if (host === undefined)
+    return error instanceof Stopped ? "Stopped; nothing was created." : message;
   if (taskId === undefined) return explainCreate(error, host);
   if (videoUrl !== undefined)
     return explainDownload(error, { ...state, taskId, videoUrl }, command);
@@ -68,7 +72,13 @@ function lastPoll(error: unknown): string {
   return ` The last poll failed: ${messageOf(error.cause)}`;
 }
 
-function isMistake(error: unknown): boolean {
+/** A list of mistakes has a line for each. */
+function explainMistake({ message }: Error): string {
+  const lines = message.split("\n").map(oneLine).join("\n");
+  return lines.startsWith("Nothing was sent") ? lines : `Nothing was sent: ${lines}`;
+}
+
+function isMistake(error: unknown): error is Error {
   const types = [UsageError, ConfigurationError, InvalidRequestError];
   return types.some((type) => error instanceof type);
 }

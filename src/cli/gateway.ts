@@ -3,7 +3,6 @@ import { Command } from "commander";
 import { createFakeGateway } from "../testing.js";
 import { onAbort } from "../time.js";
 import { count, type Done, milliseconds, positive } from "./flags.js";
-import { serve } from "./serve.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
 import { messageOf, oneLine } from "./text.js";
 
@@ -56,7 +55,7 @@ async function gateway(terminal: Terminal, flags: GatewayFlags): Promise<number>
     print(`${method} ${path}: ${response.status}`);
     return response;
   };
-  const { baseUrl, close } = await serve({ ...fake, fetch: shown }, flags.port);
+  const { baseUrl, close } = await terminal.serve({ ...fake, fetch: shown }, flags.port);
   print("Fake gateway; nothing is billed, and its videos are a few bytes. In another terminal:");
   print(`  export KLING_BASE_URL=${baseUrl} KLING_API_KEY=${fake.apiKey}`);
   print(`  ${terminal.command} check`);

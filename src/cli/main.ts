@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { parseJson, property } from "../json.js";
 import { runCommand } from "./program.js";
+import { serve } from "./serve.js";
 import { Stopped, type Terminal } from "./terminal.js";
 
 const stop = new AbortController();
@@ -49,6 +50,7 @@ const terminal: Terminal = {
   warn: (line) => stderr.write(`${line}\n`),
   screen: isScreen ? stderr : undefined,
   ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
+  serve,
   signal: stop.signal,
 };
 

@@ -4,15 +4,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import type { FakeGateway } from "../testing.js";
-
-/** A server that runs until it is closed. */
-export interface Served {
-  baseUrl: string;
-  close: () => void;
-}
+import type { Served } from "./terminal.js";
 
 /** Serves a fake gateway on a port of this machine; what it fails with breaks the connection. */
-export async function serve(gateway: FakeGateway, port = 0): Promise<Served> {
+export async function serve(gateway: FakeGateway, port: number): Promise<Served> {
   const server = createServer((request, response) => {
     const answer = async () => {
       const { method = "", url = "", headers } = request;

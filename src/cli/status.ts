@@ -13,11 +13,17 @@ export function statusCommand(terminal: Terminal, done: Done): Command {
     .option("--json", "print the state of every clip as JSON")
     .action(async (folder: string, { json }: { json?: boolean }) => {
       const clips = await readLipSyncBatch(folder);
-      if (json) terminal.print(JSON.stringify(clips.map(({ text: _, ...clip }) => clip)));
+      if (json) terminal.print(JSON.stringify(clips.map(withoutText)));
       else for (const line of statusOf(folder, clips, terminal.command)) terminal.print(line);
       const isAllSaved = clips.every((clip) => clip.state === "saved" && !needsPerson(clip));
       done(isAllSaved ? EXIT_CODES.done : EXIT_CODES.needsPerson);
     });
+}
+
+function withoutText(clip: LipSyncClipState): LipSyncClipState {
+  const copy = { ...clip };
+  delete copy.text;
+  return copy;
 }
 
 /** What is shown of a batch. */

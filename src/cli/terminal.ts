@@ -1,5 +1,7 @@
 // What a subcommand sees of the process: its output, its environment, one question, and Ctrl-C.
 
+import type { FakeGateway } from "../testing.js";
+
 /** What a subcommand prints to, asks and is stopped by. */
 export interface Terminal {
   env: NodeJS.ProcessEnv;
@@ -8,15 +10,23 @@ export interface Terminal {
   /** What to type before a subcommand, such as `npx kling-lip-sync`. */
   command: string;
   /** Prints a line to standard output. */
-  print(line: string): void;
+  print: (line: string) => void;
   /** Prints a line to standard error. */
-  warn(line: string): void;
+  warn: (line: string) => void;
   /** Where a progress bar is drawn; `undefined` where a line cannot be redrawn. */
   screen: NodeJS.WriteStream | undefined;
   /** Asks a question that takes yes or no; `undefined` where nobody can answer. */
   ask: ((question: string) => Promise<boolean>) | undefined;
+  /** Serves a fake gateway on a port of this machine; 0 takes a free one. */
+  serve: (gateway: FakeGateway, port: number) => Promise<Served>;
   /** Aborts with a `Stopped` on Ctrl-C, SIGTERM, SIGHUP, or when the output is closed. */
   signal: AbortSignal;
+}
+
+/** A server that runs until it is closed. */
+export interface Served {
+  baseUrl: string;
+  close: () => void;
 }
 
 /** What was typed cannot be run, and nothing was sent. */
