@@ -159,7 +159,7 @@ async function* jsonRows(file: string): AsyncGenerator<Row> {
     };
     const problem = isRecord(json)
       ? undefined
-      : 'not a JSON object such as {"id":"a","request":{…}}.';
+      : 'This is not a JSON object such as {"id":"a","request":{…}}.';
     yield { line, columns: Object.keys(others), id, problem, draft, typed: undefined };
   }
 }

@@ -13,8 +13,8 @@ const HOUR_S = 60 * MINUTE_S;
 
 /** Shows the status of a task, or the size of a download, until `end` is called. */
 export interface Progress {
-  update(status: string): void;
-  end(): void;
+  update: (status: string) => void;
+  end: () => void;
 }
 
 /** Status and elapsed time of one task. */
@@ -37,10 +37,10 @@ export function showStatus({ screen, print }: Terminal, first: string): Progress
 
 /** The counts of a batch, and the time that is left. */
 export interface BatchProgress {
-  update(counts: LipSyncClipCounts): void;
+  update: (counts: LipSyncClipCounts) => void;
   /** Prints a line without disturbing the bar. */
-  note(line: string): void;
-  end(): void;
+  note: (line: string) => void;
+  end: () => void;
 }
 
 /** Shows a batch, from the counts that it starts with. */
