@@ -1,4 +1,5 @@
 // What is seen while something runs: one line that is redrawn on a terminal, plain lines elsewhere.
+import type { Writable } from "node:stream";
 import yoctoSpinner from "yocto-spinner";
 import type { LipSyncClipCounts } from "../batch/index.js";
 import type { Terminal } from "./terminal.js";
@@ -74,7 +75,7 @@ export function showBatch({ screen, print }: Terminal, first: LipSyncClipCounts)
 }
 
 /** Draws a line again and again, until `end` removes it. */
-function draw(stream: NodeJS.WriteStream, line: () => string) {
+function draw(stream: Writable, line: () => string) {
   // Ctrl-C is not for the line: what runs ends first.
   const spinner = yoctoSpinner({ stream, handleSignals: false, text: line() }).start();
   const timer = setInterval(() => (spinner.text = line()), DRAW_MS);

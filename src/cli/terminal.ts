@@ -1,5 +1,6 @@
 // What a subcommand sees of the process: its output, its environment, one question, and Ctrl-C.
 
+import type { Writable } from "node:stream";
 import type { FakeGateway } from "../testing.js";
 
 /** What a subcommand prints to, asks and is stopped by. */
@@ -14,7 +15,7 @@ export interface Terminal {
   /** Prints a line to standard error. */
   warn: (line: string) => void;
   /** Where a progress bar is drawn; `undefined` where a line cannot be redrawn. */
-  screen: NodeJS.WriteStream | undefined;
+  screen: Writable | undefined;
   /** Asks a question that takes yes or no; `undefined` where nobody can answer. */
   ask: ((question: string) => Promise<boolean>) | undefined;
   /** Serves a fake gateway on a port of this machine; 0 takes a free one. */
