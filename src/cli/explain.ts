@@ -1,6 +1,6 @@
 // What an error means for whoever typed the command: the words, above all on money, and the exit code.
 import { ConfigurationError, InvalidRequestError, mayHaveCreatedTask } from "../index.js";
-import { TaskFailedError, TaskTimeoutError } from "../index.js";
+import { TaskFailedError } from "../index.js";
 import { EXIT_CODES, Stopped, UsageError } from "./terminal.js";
 import { messageOf, oneLine, shellWord } from "./text.js";
 
@@ -37,7 +37,7 @@ export function explain(error: unknown, state: RunState, command: string): strin
   if (error instanceof TaskFailedError) return `Task ${id} failed: ${message}`;
   const resume = `To wait for it again, free of charge: ${waitCommand({ ...state, taskId }, command)}`;
   if (error instanceof Stopped) return `Stopped; task ${id} goes on.\n${resume}`;
-  return `${message}${lastPoll(error)}\n${resume}`;
+  return `${message}\n${resume}`;
 }
 
 export function exitCodeOf(error: unknown): number {
@@ -65,11 +65,6 @@ function explainDownload(
 function waitCommand(state: RunState & { taskId: string }, command: string): string {
   const wait = `${command} wait ${shellWord(oneLine(state.taskId))}`;
   return state.save === undefined ? wait : `${wait} --save ${shellWord(state.save)}`;
-}
-
-function lastPoll(error: unknown): string {
-  if (!(error instanceof TaskTimeoutError) || error.cause === undefined) return "";
-  return ` The last poll failed: ${messageOf(error.cause)}`;
 }
 
 /** A list of mistakes has a line for each. */
