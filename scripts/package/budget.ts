@@ -8,7 +8,7 @@ import { npmInstall, pack } from "./pack.js";
 
 /** Raise one only for something that is worth it to every user. */
 export const BUDGETS = {
-  bundleBytes: 9400,
+  bundleBytes: 10_100,
   installedBytes: 530_000,
   packages: 3,
   instantiations: 330,
