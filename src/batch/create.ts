@@ -41,7 +41,8 @@ export async function createTask(
     // Somebody may have settled the clip while this process was frozen.
     journal.read();
   } catch (error) {
-    // It was claimed, but that may not outlast a power failure.
+    // The claim may be in the file, although it was not synced.
+    session.refresh();
     if (has()) await session.keep(free);
     return { kind: "disk", error };
   }
