@@ -76,6 +76,13 @@ describe("check", () => {
       1,
     ],
     ["a refused key at 200", json(200, oldKey), /^Key refused: .+ code 1004: authorization/, 1],
+    [
+      "a 404 without a type",
+      () => new Response(null, { status: 404 }),
+      /^No such path: .+ JSON/,
+      1,
+    ],
+    ["a redirect that is no URL", to("http://["), /redirects to http:\/\/\[\. /, 1],
     ["a server that fails", page(502, "<html>", "text/html"), /^Unclear: .+ 502: <html>$/, 1],
     ["too many requests", json(429, { message: "slow down" }), /^Unclear: .+ 429: slow down$/, 1],
     ["other JSON", json(200, { ok: true }), /^Unclear: .+ 200: /, 1],

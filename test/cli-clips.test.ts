@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it, test } from "vitest";
 import { checkClips, type Clip, readClips } from "../src/cli/clips.js";
-import { completeRequest, draftOf, type Fields } from "../src/cli/request.js";
+import { completeRequest, draftOf, type Fields, inTypedNames } from "../src/cli/request.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "kling-lip-sync-"));
 afterAll(() => {
@@ -59,6 +59,7 @@ describe("a file of clips", () => {
     ["CSV with blank lines and rows", csv.replace("b-2", "\n,,\n\nb-2")],
     ["CSV without a last line break", csv.trimEnd()],
     ["JSON lines", json.join("\n")],
+    ["JSON lines below a blank line", `\n\n${json.join("\n")}`],
     ["JSON lines from Windows", `\uFEFF${json.join("\r\n\r\n")}\r\n`],
   ] as const)("has the same clips as %s", async ([, content]) => {
     const read = await clipsOf(content);
@@ -238,6 +239,11 @@ describe("flags that fill what a row leaves out", () => {
     ["no mode where nothing says it", { ...video, mode: "new" }, {}, { ...video, mode: "new" }],
   ])("fill %s", ([, given, defaults, input]) => {
     expect(complete(given, defaults)).toEqual({ input });
+  });
+
+  it("leave an error of anything else as it is", () => {
+    const error = new Error("EIO");
+    expect(inTypedNames(error, "flags")).toBe(error);
   });
 
   it("fill the callback_url beside input", () => {

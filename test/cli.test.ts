@@ -4,8 +4,10 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { Writable } from "node:stream";
 import { afterAll, afterEach, describe, expect, it, test, vi } from "vitest";
 import { explain } from "../src/cli/explain.js";
+import { statusOf } from "../src/cli/status.js";
 import type { Terminal } from "../src/cli/terminal.js";
 import { KNOWN_VOICES, type LipSyncRequest, TaskTimeoutError } from "../src/index.js";
 import { createFakeGateway, type FakeGatewayOptions } from "../src/testing.js";
@@ -19,6 +21,7 @@ afterAll(() => {
 });
 afterEach(() => {
   vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
   vi.useRealTimers();
 });
 
@@ -27,6 +30,8 @@ const VOICE = ["--voice-id", "genshin_vindi2", "--voice-language", "zh"];
 const REQUEST = ["--video-url", VIDEO, "--text", "你好", ...VOICE];
 const QUICK = ["--interval", "0.001"];
 const HOST = "fake-gateway.invalid";
+
+const AUTHORIZED = { headers: { authorization: "Bearer fake-gateway-key" } };
 
 const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 const newFolder = () => mkdtempSync(path.join(root, "case-"));
@@ -263,11 +268,7 @@ describe("wait", () => {
     const file = path.join(folder, "it's.mp4");
     await run("create", ...REQUEST, "--no-wait");
     gateway.answerNext(
-      ...[
-        await gateway.fetch(`https://${HOST}${endpoint}/task-1`, {
-          headers: { authorization: "Bearer fake-gateway-key" },
-        }),
-      ],
+      ...[await gateway.fetch(`https://${HOST}${endpoint}/task-1`, AUTHORIZED)],
       new Response("", { status: 403 }),
     );
     expect(await run("wait", "task-1", "--save", file)).toBe(1);
@@ -278,12 +279,33 @@ describe("wait", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it("draws how much of a video has come, and says it at the end", async () => {
+    vi.stubEnv("CI", undefined);
+    let drawn = "";
+    const screen = new Writable({
+      write: (piece: Buffer, _, done) => {
+        drawn += piece.toString();
+        done();
+      },
+    });
+    const moves = { isTTY: true, cursorTo: vi.fn(), moveCursor: vi.fn(), clearLine: vi.fn() };
+    const { run, gateway, printed, warned } = setUp({}, { screen: Object.assign(screen, moves) });
+    await run("create", ...REQUEST, "--no-wait");
+    const polled = await gateway.fetch(`https://${HOST}${endpoint}/task-1`, AUTHORIZED);
+    gateway.answerNext(
+      polled,
+      new Response("video", { headers: { "content-type": "video/mp4", "content-length": "5" } }),
+    );
+    const file = path.join(newFolder(), "a.mp4");
+    expect([await run("wait", "task-1", "--save", file), warned]).toEqual([0, []]);
+    expect(printed.at(-1)).toBe(`Saved: ${file} (5 bytes)`);
+    expect(drawn).toContain("asking for the video");
+  });
+
   it("stops on Ctrl-C in a download", async () => {
     const { run, stop, warned, gateway } = setUp();
     await run("create", ...REQUEST, "--no-wait");
-    const polled = await gateway.fetch(`https://${HOST}${endpoint}/task-1`, {
-      headers: { authorization: "Bearer fake-gateway-key" },
-    });
+    const polled = await gateway.fetch(`https://${HOST}${endpoint}/task-1`, AUTHORIZED);
     gateway.answerNext(polled, "hang");
     const exitCode = run("wait", "task-1", "--save", path.join(newFolder(), "a.mp4"));
     await vi.waitFor(() => {
@@ -358,9 +380,9 @@ describe("voices", () => {
 
 /** Runs the clock as fast as the work allows. */
 async function hurried<Value>(work: Promise<Value>): Promise<Value> {
-  let isDone = false;
-  void work.finally(() => (isDone = true));
-  while (!isDone) {
+  const state = { isDone: false };
+  void work.finally(() => (state.isDone = true));
+  while (!state.isDone) {
     await vi.advanceTimersByTimeAsync(500);
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -550,6 +572,15 @@ describe("batch", () => {
     expect(existsSync(path.join(folder, "clips"))).toBe(false);
   });
 
+  it("shows only the requests of a trial with --dry-run and --limit", async () => {
+    const { batch, printed } = batchOf(["a", "b"]);
+    expect(await batch("--dry-run", "--limit", "1")).toBe(0);
+    expect(printed.slice(1)).toEqual([
+      matching(/^a: /),
+      "1 task would be billed; nothing was sent.",
+    ]);
+  });
+
   it("tells all mistakes of a file, and sends nothing", async () => {
     const { batch, warned, gateway, file } = batchOf(["a", "a", "!"]);
     expect(await batch()).toBe(2);
@@ -688,6 +719,30 @@ describe("batch", () => {
     renameSync(file, plain);
     expect(await run("batch", plain, ...VOICE, ...QUICK)).toBe(0);
     expect(existsSync(`${folder}-videos/a.mp4`)).toBe(true);
+  });
+});
+
+describe("status", () => {
+  it("says what to do about each clip that needs a person, and shortens a reason", () => {
+    const lines = statusOf(
+      "my clips",
+      [
+        { id: "a", state: "created", taskId: "1", reason: "x".repeat(300) },
+        { id: "b", state: "saved", taskId: "2", extraTaskIds: ["3"] },
+        { id: "c", state: "uncertain" },
+      ],
+      "k",
+    );
+    expect(lines).toEqual([
+      "3 clips · 1 uncertain · 1 saved · 1 created",
+      ...["", "a: created, task 1", `  ${"x".repeat(200)}…`],
+      "  To save it (free of charge), run the batch again.",
+      ...["", "b: saved, task 2", "  paid in addition: task 3"],
+      ...["", "c: uncertain, no task id"],
+      "  Look for its task at the gateway, then type one of:",
+      "    k settle 'my clips' c --task-id ID",
+      "    k settle 'my clips' c --no-task",
+    ]);
   });
 });
 

@@ -171,7 +171,7 @@ function watcher(terminal: Terminal) {
     said.add(line);
   };
   return {
-    onUpdate(update: LipSyncBatchUpdate) {
+    onUpdate: (update: LipSyncBatchUpdate) => {
       if (update.type === "checked") progress = showBatch(terminal, update.counts);
       if (update.type === "clip") progress?.update(update.counts);
       if (update.type === "pause" && update.cause === "busy") {
@@ -191,7 +191,7 @@ function watcher(terminal: Terminal) {
       }
       if (update.type === "warning") terminal.warn(oneLine(update.message));
     },
-    end() {
+    end: () => {
       progress?.end();
     },
   };

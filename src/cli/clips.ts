@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { CsvError, parse as parseCsv } from "csv-parse";
-import { InvalidRequestError, type LipSyncRequest } from "../index.js";
+import type { LipSyncRequest } from "../index.js";
 import { isRecord, parseJson } from "../json.js";
 import { completeRequest, draftOf, FIELDS, type Fields } from "./request.js";
 import { inTypedNames, invalidField, readAudio, skipAudio } from "./request.js";
@@ -67,7 +67,6 @@ export async function checkClips(file: string, defaults: Fields): Promise<Checke
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof InvalidRequestError)) throw error;
       problems.push(`${oneLine(file)}:${line}: ${messageOf(error)}`);
       return undefined;
     }
@@ -222,7 +221,7 @@ function checkColumns(place: string, columns: string[]): string[] {
   const twice = columns.find((name, index) => name !== "" && columns.indexOf(name) !== index);
   if (twice !== undefined) throw invalid(`the column ${oneLine(twice)} is there twice.`);
   if (columns.includes("id")) return columns;
-  const isOtherFormat = columns.length === 1 && /[;\t]/.test(columns[0] ?? "");
+  const isOtherFormat = columns.length === 1 && /[;\t]/.test(columns.join());
   throw isOtherFormat
     ? invalid("the columns are not separated by commas: save the file as CSV with commas.")
     : invalid("the first line must name the columns, and one of them must be id.");
@@ -261,7 +260,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   try {
     for await (const bytes of createReadStream(file) as AsyncIterable<Uint8Array>) {
       const lines = (rest + decode(bytes)).split(/\r?\n/);
-      rest = lines.pop() ?? "";
+      rest = lines.splice(-1).join("");
       yield* lines;
     }
   } catch (error) {

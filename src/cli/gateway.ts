@@ -51,8 +51,9 @@ async function gateway(terminal: Terminal, flags: GatewayFlags): Promise<number>
   });
   const shown = async (...call: Parameters<typeof fetch>) => {
     const response = await fake.fetch(...call);
-    const { method, path } = fake.received.at(-1) ?? {};
-    print(`${method} ${path}: ${response.status}`);
+    for (const { method, path } of fake.received.slice(-1)) {
+      print(`${method} ${path}: ${response.status}`);
+    }
     return response;
   };
   const { baseUrl, close } = await terminal.serve({ ...fake, fetch: shown }, flags.port);

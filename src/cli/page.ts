@@ -111,16 +111,13 @@ function item({ id, state, text, taskId, reason, extraTaskIds = [] }: PageClip):
   return `<li class="${state}">\n${state === "saved" ? video : ""}${words}\n</li>\n`;
 }
 
-const ENTITIES: Record<string, string> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
 const escape = (text: string): string =>
-  text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
+  text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
 
 function cell(text: string): string {
   // A spreadsheet would run a text that starts like a formula.
