@@ -202,6 +202,20 @@ describe("a full disk", () => {
     expect([eventsIn(folder), warnings]).toEqual([["claim a", "task a"], [expect.any(String)]]);
   });
 
+  it("after a request that was refused: frees the clip when there is space", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { create, gateway, session, warnings } = newProcess();
+    gateway.answerNext("refused");
+    beforeWrite("free", full);
+    const creating = create();
+    await vi.waitFor(() => {
+      expect(session.isWriting()).toBe(true);
+    });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await creating).toMatchObject({ kind: "again" });
+    expect([eventsIn(folder), warnings]).toEqual([["claim a", "free a"], []]);
+  });
+
   it("after the request, to the end of the run: the clip has its task in the report", async () => {
     const { create, session } = newProcess();
     vi.spyOn(fs, "writeSync").mockImplementation(((fd: number, bytes: Buffer) =>
@@ -213,8 +227,9 @@ describe("a full disk", () => {
     session.fail(new Error("The run ends."));
     await creating;
     expect(session.isWriting()).toBe(false);
-    const clip = session.journal.get("a");
-    expect(clip && session.stateOf(clip).reason).toContain("Task task-1 of clip a exists");
+    expect(session.stateOf(session.journal.get("a")).reason).toContain(
+      "Task task-1 of clip a exists",
+    );
   });
 });
 
@@ -234,8 +249,7 @@ describe("a failed create", () => {
     const { create, gateway, session } = newProcess();
     gateway.answerNext(Response.json({ code: 1301, message: "not allowed" }, { status: 400 }));
     expect(await create()).toEqual({ kind: "refused" });
-    const clip = session.journal.get("a");
-    expect(clip && session.stateOf(clip)).toMatchObject({
+    expect(session.stateOf(session.journal.get("a"))).toMatchObject({
       state: "failed",
       reason: expect.stringContaining("not allowed") as unknown,
     });
@@ -264,8 +278,9 @@ describe("a failed create", () => {
     const { create, gateway, session } = newProcess();
     gateway.answerNext(named());
     expect(await create()).toMatchObject({ kind: "uncertain" });
-    const clip = session.journal.get("a");
-    expect(clip && session.stateOf(clip).reason).toContain("The response names task task-9.");
+    expect(session.stateOf(session.journal.get("a")).reason).toContain(
+      "The response names task task-9.",
+    );
   });
 });
 
@@ -274,7 +289,7 @@ describe("a clip that failed", () => {
     const { create, gateway, session, posts } = newProcess();
     gateway.answerNext(Response.json({ code: 1301 }, { status: 400 }));
     await create();
-    const failure = session.journal.get("a")?.claim?.claim;
+    const failure = session.journal.get("a").claim?.claim;
     expect(await create()).toEqual({ kind: "taken" });
     expect(await create("a", "another failure")).toEqual({ kind: "taken" });
     expect(await create("a", failure)).toEqual({ kind: "created" });

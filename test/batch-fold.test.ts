@@ -128,7 +128,9 @@ describe("what a person says", () => {
   it("corrects what a person said", () => {
     expect(summary([claim("p"), found("1"), found("2")])).toBe("created 2");
     expect(summary([claim("p"), found("1"), saved("1"), found("2")])).toBe("created 2");
-    expect(summary([claim("p"), found("1"), task("p", "2"), found("2")])).toBe("created 2");
+    const corrected = [claim("p"), found("1"), task("p", "2"), found("2")];
+    expect(summary(corrected)).toBe("created 2");
+    expect(summary([...corrected, found("3")])).toBe("created 2 +3");
   });
 
   it("does not replace the task that the gateway gave", () => {

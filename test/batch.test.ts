@@ -1,11 +1,4 @@
-import {
-  appendFileSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -40,7 +33,7 @@ const refusal = (status: number, code: number, message = "refused") =>
 /** Appends lines to the journal of a folder, as another process does. */
 function append(folder: string, ...events: object[]): void {
   const lines = events.map((event) => `${JSON.stringify(event)}\n`);
-  appendFileSync(path.join(folder, "journal.jsonl"), lines.join(""));
+  fs.appendFileSync(path.join(folder, "journal.jsonl"), lines.join(""));
 }
 
 /** A claim of another process. */
@@ -72,10 +65,15 @@ describe("a batch", () => {
     const batch = setUpBatch(await newFolder());
     expect(await batch.run(clipsOf("a", "b"))).toEqual({ ...NONE, saved: 2 });
     expect(batch.posts()).toEqual(["a", "b"]);
-    expect(readdirSync(batch.folder).sort()).toEqual(["a.mp4", "b.mp4", "journal.jsonl"]);
-    expect(readFileSync(path.join(batch.folder, "a.mp4"), "latin1")).toContain("ftyp");
+    expect(fs.readdirSync(batch.folder).sort()).toEqual(["a.mp4", "b.mp4", "journal.jsonl"]);
+    expect(fs.readFileSync(path.join(batch.folder, "a.mp4"), "latin1")).toContain("ftyp");
     const own = batch.events().filter((line) => line.endsWith(" a"));
     expect(own).toEqual(["claim a", "task a", "saved a"]);
+  });
+
+  it("creates its folder", async () => {
+    const batch = setUpBatch(path.join(await newFolder(), "new"));
+    expect(await batch.run(clipsOf("a"))).toEqual({ ...NONE, saved: 1 });
   });
 
   it("sends nothing when it runs again", async () => {
@@ -163,10 +161,10 @@ describe("a batch", () => {
 describe("before anything is sent", () => {
   /** The lines of the error, after which the folder is as it was. */
   async function problemsOf(batch: ReturnType<typeof setUpBatch>, clips: unknown[]) {
-    const before = readdirSync(batch.folder);
+    const before = fs.readdirSync(batch.folder);
     const error = await errorOf(batch.run(clips as LipSyncClip[]), InvalidRequestError);
     expect(batch.posts()).toEqual([]);
-    expect(readdirSync(batch.folder)).toEqual(before);
+    expect(fs.readdirSync(batch.folder)).toEqual(before);
     return error.message.split("\n");
   }
 
@@ -192,7 +190,7 @@ describe("before anything is sent", () => {
 
   it("refuses a video that the journal does not have", async () => {
     const batch = setUpBatch(await newFolder());
-    writeFileSync(path.join(batch.folder, "A.mp4"), "");
+    fs.writeFileSync(path.join(batch.folder, "A.mp4"), "");
     const [, line] = await problemsOf(batch, clipsOf("a", "b"));
     expect(line).toBe(
       'clip "a" at index 0: The folder has a.mp4, but its journal has no clip a. Put the journal back, or move the video away if you want to pay for it again.',
@@ -225,7 +223,7 @@ describe("before anything is sent", () => {
     const { client, folder } = batch;
     await expect(runLipSyncBatch(client, broken(), { folder })).rejects.toBe(error);
     const file = path.join(folder, "file");
-    writeFileSync(file, "");
+    fs.writeFileSync(file, "");
     await expect(runLipSyncBatch(client, [], { folder: file })).rejects.toThrow("ENOTDIR");
   });
 
@@ -267,7 +265,7 @@ describe("a gateway in trouble", () => {
 
   it("an account that is empty by now: tasks that exist are saved", async () => {
     const batch = setUpBatch(await newFolder(), { polls: 3 });
-    const { create } = batch.client;
+    const create = batch.client.create.bind(batch.client);
     vi.spyOn(batch.client, "create").mockImplementation(async (...args) => {
       if (batch.posts().length < 2) return await create(...args);
       throw new ConfigurationError("The account is empty.");
@@ -313,10 +311,20 @@ describe("a gateway in trouble", () => {
     ]);
   });
 
+  it("an answer that nobody would expect to the free question: the gateway is back", async () => {
+    const batch = setUpBatch(await newFolder());
+    const id = "kling-lip-sync-check";
+    batch.gateway.tasks.set(id, { ...submitted("a"), task_id: id });
+    vi.spyOn(batch.client, "create").mockRejectedValueOnce("an error without a message");
+    const report = await batch.run(clipsOf("a", "b"));
+    expect(report).toMatchObject({ saved: 1, uncertain: 1 });
+    expect(report.problems).toMatchObject([{ reason: "There is no message." }]);
+  });
+
   it("three uncertain creates in a row: nothing more is created", async () => {
     const batch = setUpBatch(await newFolder());
     const { client, gateway } = batch;
-    const { create } = client;
+    const create = client.create.bind(client);
     vi.spyOn(client, "create").mockImplementation(async (...args) => {
       gateway.answerNext("reset");
       return await create(...args);
@@ -375,7 +383,7 @@ describe("a video", () => {
   it("that the disk does not take stops the batch", async () => {
     const batch = setUpBatch(await newFolder());
     const fetch = () => {
-      mkdirSync(path.join(batch.folder, "a.mp4"));
+      fs.mkdirSync(path.join(batch.folder, "a.mp4"));
       return Promise.resolve(new Response("video", { headers: { "content-type": "video/mp4" } }));
     };
     const report = await batch.run(clipsOf("a", "b"), { fetch, parallel: 1 });
@@ -430,7 +438,7 @@ describe("another process", () => {
     const batch = setUpBatch(await newFolder(), { polls: 1 });
     append(batch.folder, claimOf("a", DEAD), taskOf("a"));
     batch.gateway.tasks.set("task-of-a", submitted("a"));
-    const { wait } = batch.client;
+    const wait = batch.client.wait.bind(batch.client);
     vi.spyOn(batch.client, "wait").mockImplementation(async (...args) => {
       const task = await wait(...args);
       append(batch.folder, { event: "saved", id: "a", taskId: "task-of-a" });
@@ -438,7 +446,7 @@ describe("another process", () => {
     });
     expect(await batch.run(clipsOf("a"))).toEqual({ ...NONE, saved: 1 });
     expect(batch.told("clip").map(({ clip }) => clip.state)).toEqual(["saved"]);
-    expect(readdirSync(batch.folder)).toEqual(["journal.jsonl"]);
+    expect(fs.readdirSync(batch.folder)).toEqual(["journal.jsonl"]);
   });
 
   it("that creates a clip: it is waited for, and its clip is created if it is freed", async () => {
@@ -480,7 +488,7 @@ describe("another process", () => {
 
   it("whose lines cannot be read: they are named, and change nothing", async () => {
     const batch = setUpBatch(await newFolder());
-    appendFileSync(path.join(batch.folder, "journal.jsonl"), "?\n");
+    fs.appendFileSync(path.join(batch.folder, "journal.jsonl"), "?\n");
     expect(await batch.run(clipsOf("a"))).toEqual({ ...NONE, saved: 1 });
     expect(batch.told("warning")).toEqual([
       { type: "warning", message: "journal.jsonl:1 cannot be read, and is ignored." },
@@ -501,7 +509,7 @@ describe("a batch stops", () => {
   it("at a signal: the create that was sent gets its line, and the next run goes on", async () => {
     const batch = setUpBatch(await newFolder(), { polls: 3 });
     const controller = new AbortController();
-    const { create } = batch.client;
+    const create = batch.client.create.bind(batch.client);
     vi.spyOn(batch.client, "create").mockImplementationOnce(async (...args) => {
       controller.abort();
       return await create(...args);
@@ -573,21 +581,36 @@ describe("a batch stops", () => {
     await vi.waitFor(() => {
       expect(batch.told("clip").at(-1)?.clip.state).toBe("created");
     });
-    renameSync(file, `${file}.old`);
+    fs.renameSync(file, `${file}.old`);
     await vi.waitFor(() => {
       expect(batch.told("stop")).toHaveLength(1);
     });
-    renameSync(`${file}.old`, file);
+    fs.renameSync(`${file}.old`, file);
     const report = await running;
     expect(report).toMatchObject({ saved: 1, left: 1, stop: { cause: "disk" } });
     expect(report.stop?.reason).toContain("journal.jsonl was moved");
     expect(batch.posts()).toEqual(["a"]);
   });
 
+  it("if the disk is full, and sends nothing", async () => {
+    const batch = setUpBatch(await newFolder());
+    vi.spyOn(fs, "writeSync").mockImplementationOnce(() => {
+      throw new Error("ENOSPC: no space left on device, write");
+    });
+    expect(await batch.run(clipsOf("a"))).toEqual({
+      ...{ ...NONE, left: 1 },
+      stop: {
+        cause: "disk",
+        reason: "The folder cannot be written to: ENOSPC: no space left on device, write",
+      },
+    });
+    expect(batch.gateway.received).toEqual([]);
+  });
+
   it("if the folder cannot be written to", async () => {
     const batch = setUpBatch(await newFolder());
     const file = path.join(batch.folder, "file");
-    writeFileSync(file, "");
+    fs.writeFileSync(file, "");
     const folder = path.join(file, "folder");
     await expect(batch.run(clipsOf("a"), { folder })).rejects.toThrow("ENOTDIR");
     expect(batch.posts()).toEqual([]);
@@ -597,7 +620,7 @@ describe("a batch stops", () => {
 it("warns with process.emitWarning if nobody listens", async () => {
   const emitWarning = vi.spyOn(process, "emitWarning").mockReturnValue();
   const batch = setUpBatch(await newFolder());
-  appendFileSync(path.join(batch.folder, "journal.jsonl"), "?\n");
+  fs.appendFileSync(path.join(batch.folder, "journal.jsonl"), "?\n");
   await batch.run(clipsOf("a"), { onUpdate: undefined });
   const message = "journal.jsonl:1 cannot be read, and is ignored.";
   expect(emitWarning.mock.calls).toEqual([[message, "LipSyncBatchWarning"]]);

@@ -62,17 +62,15 @@ export const isStale = (claim: Claim): boolean =>
 
 /** The clip as its caller sees it. */
 export function stateOf(clip: Clip): LipSyncClipState {
-  const { id, claim, problem, task, extraTaskIds } = clip;
+  const { id, claim, task, extraTaskIds } = clip;
   const stage = stageOf(clip);
   const state: LipSyncClipState = { id, state: stage === "claimed" ? "creating" : stage };
   if (stage === "claimed" && claim && isStale(claim)) {
     state.state = "uncertain";
     state.reason = `Process ${claim.pid} on ${claim.host} was creating its task, and did not say what came of it.`;
   }
-  if (stage === "uncertain" || stage === "failed") {
-    const reason = task?.reason ?? reasonOf(problem);
-    if (reason !== undefined) state.reason = reason;
-  }
+  const reason = reasonOf(clip);
+  if (reason !== undefined) state.reason = reason;
   if (task) state.taskId = task.id;
   if (claim) state.askedAt = claim.at;
   if (extraTaskIds.length > 0) state.extraTaskIds = [...extraTaskIds];
@@ -80,7 +78,9 @@ export function stateOf(clip: Clip): LipSyncClipState {
   return state;
 }
 
-function reasonOf(problem: Clip["problem"]): string | undefined {
+/** Why it failed, or why it is uncertain. */
+function reasonOf({ task, problem }: Clip): string | undefined {
+  if (task) return task.reason;
   if (problem?.taskId === undefined) return problem?.reason;
   return `The response names task ${problem.taskId}. ${problem.reason}`;
 }

@@ -25,17 +25,16 @@ export async function createTask(
   const free = { event: "free", id, claim: claim.claim } as const;
   const has = () => {
     const clip = journal.get(id);
-    return clip?.isClaimed === true && clip.claim?.claim === claim.claim;
+    return clip.isClaimed && clip.claim?.claim === claim.claim;
   };
   const startedAt = performance.now();
   try {
     journal.read();
     const known = journal.get(id);
-    const isFailed = known && stageOf(known) === "failed";
-    if (isFailed && failure !== undefined && failureOf(known) === failure)
+    const isAgain = stageOf(known) === "failed" && failureOf(known) === failure;
+    if (isAgain && failure !== undefined)
       journal.append({ event: "again", id, of: failure }, { isSynced: true });
-    const current = journal.get(id);
-    if (current && stageOf(current) !== "left") return { kind: "taken" };
+    if (stageOf(journal.get(id)) !== "left") return { kind: "taken" };
     journal.append({ event: "claim", id, ...claim }, { isSynced: true });
     if (!has()) return { kind: "taken" };
     // Somebody may have settled the clip while this process was frozen.
@@ -49,7 +48,7 @@ export async function createTask(
   if (!has()) return { kind: "taken" };
   const elapsedMs = Math.max(performance.now() - startedAt, Date.now() - claim.at);
   const isLate = elapsedMs > LONGEST_CLAIM_MS;
-  if (isLate || journal.get(id)?.task) {
+  if (isLate || journal.get(id).task) {
     await session.keep(free);
     return { kind: "taken" };
   }

@@ -60,8 +60,7 @@ async function endPoll(session: Session, clip: Clip, taskId: string, error: unkn
 /** Another process may have been faster. */
 function isSaved(session: Session, { id }: Clip): boolean {
   session.refresh();
-  const clip = session.journal.get(id);
-  return clip !== undefined && stageOf(clip) === "saved";
+  return stageOf(session.journal.get(id)) === "saved";
 }
 
 async function save({ folder, fetch, ending }: Session, { id }: Clip, url: string): Promise<void> {

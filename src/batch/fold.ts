@@ -105,7 +105,9 @@ export function fold(clip: Clip, event: BatchEvent): Clip {
       return withCreated(clip, event.taskId);
     case "free":
     case "no task":
-      return isCurrent(clip, event.claim) ? { ...clip, isClaimed: false } : clip;
+      return isCurrent(clip, event.claim)
+        ? { ...clip, isClaimed: false, problem: undefined }
+        : clip;
     case "uncertain":
     case "refused":
       return isCurrent(clip, event.claim) ? { ...clip, problem: problemOf(event) } : clip;
@@ -154,8 +156,10 @@ function withFound(clip: Clip, id: string): Clip {
   const { task, extraTaskIds } = clip;
   if (task?.id === id) return clip;
   if (task && !task.isFromPerson) return withCreated(clip, id);
+  // One that the gateway gave, too, is not to be corrected away.
+  const isFromPerson = !extraTaskIds.includes(id);
   const others = extraTaskIds.filter((extra) => extra !== id);
-  return { ...clip, task: newTask(id, true), extraTaskIds: others };
+  return { ...clip, task: newTask(id, isFromPerson), extraTaskIds: others };
 }
 
 function withEnd(clip: Clip, id: string, end: Task["end"], reason: string | undefined): Clip {

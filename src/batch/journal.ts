@@ -32,8 +32,10 @@ export interface Listener {
 export interface Journal {
   /** Whether the file exists. */
   exists: () => boolean;
-  /** The clip of an id, without regard to case. */
-  get: (id: string) => Clip | undefined;
+  /** Whether an id is known, without regard to case. */
+  has: (id: string) => boolean;
+  /** The clip of an id, without regard to case; one without a line if it is not known. */
+  get: (id: string) => Clip;
   /** All clips, in the order of their first lines. */
   clips: () => Iterable<Clip>;
   /** The clips that are claimed, uncertain or created. */
@@ -165,7 +167,8 @@ export function openJournal(folder: string, { onChange, onUnreadable }: Listener
 
   return {
     exists: () => fs.existsSync(file),
-    get: (id) => clips.get(id.toLowerCase()),
+    has: (id) => clips.has(id.toLowerCase()),
+    get: (id) => clips.get(id.toLowerCase()) ?? newClip(id),
     clips: () => clips.values(),
     open: () => open.values(),
     counts,

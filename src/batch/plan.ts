@@ -1,5 +1,5 @@
 // Checks all clips before anything is sent, and keeps those that have no video yet.
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { InvalidRequestError } from "../errors.js";
 import { property } from "../json.js";
 import { parseLipSyncRequest } from "../request.js";
@@ -7,6 +7,7 @@ import { sha256Of } from "./claim.js";
 import { isClipId, type LipSyncClip } from "./clip.js";
 import { type Clip, failureOf, stageOf } from "./fold.js";
 import type { Journal } from "./journal.js";
+import { messageOf } from "./session.js";
 
 /** What is wrong with a clip. */
 export interface ClipProblem {
@@ -47,16 +48,15 @@ export async function planBatch(
       const known = journal.get(clip.id);
       checkKnown(clip, known, strays);
       journal.add(clip.id);
-      const stage = known ? stageOf(known) : "left";
-      const failure = known && failureOf(known);
+      const stage = stageOf(known);
+      const failure = failureOf(known);
       if (stage === "failed" && retryFailed && failure !== undefined)
         plan.again.set(clip.id, failure);
       const isPending = ["left", "claimed", "uncertain"].includes(stage) || plan.again.has(clip.id);
       if (isPending) plan.pending.set(clip.id, clip);
     } catch (error) {
-      if (!(error instanceof InvalidRequestError)) throw error;
       const name = typeof id === "string" ? id : undefined;
-      plan.problems.push({ index, id: name, message: error.message });
+      plan.problems.push({ index, id: name, message: messageOf(error) });
     }
   }
   return plan;
@@ -82,18 +82,13 @@ function checkClip(given: unknown, seen: Set<string>): LipSyncClip {
   return { id, request: parseLipSyncRequest(property(given, "request")) };
 }
 
-function checkKnown(
-  { id, request }: LipSyncClip,
-  known: Clip | undefined,
-  strays: Set<string>,
-): void {
+function checkKnown({ id, request }: LipSyncClip, known: Clip, strays: Set<string>): void {
   if (strays.has(id.toLowerCase())) {
     throw new InvalidRequestError(
       `The folder has ${id}.mp4, but its journal has no clip ${id}. Put the journal back, or move the video away if you want to pay for it again.`,
       "id",
     );
   }
-  if (!known) return;
   if (known.id !== id) {
     throw new InvalidRequestError(
       `The folder has a clip ${known.id}, which differs from ${id} only in case.`,
@@ -112,21 +107,11 @@ function checkKnown(
 /** The videos of a folder that no line of its journal accounts for, in lower case. */
 function straysOf(journal: Journal, folder: string): Set<string> {
   const strays = new Set<string>();
-  for (const name of namesIn(folder)) {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
     const id = /^(.+)\.mp4$/i.exec(name)?.[1]?.toLowerCase();
-    if (id !== undefined && !journal.get(id)) strays.add(id);
+    if (id !== undefined && !journal.has(id)) strays.add(id);
   }
   return strays;
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    // A new folder.
-    if (property(error, "code") === "ENOENT") return [];
-    throw error;
-  }
 }
 
 const MOST_LISTED = 20;

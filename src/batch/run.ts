@@ -129,9 +129,9 @@ async function runPlan(session: Session, { pending, again }: Plan): Promise<void
   function nextClip(): LipSyncClip | undefined {
     for (const [id, clip] of pending) {
       const known = journal.get(id);
-      const stage = known ? stageOf(known) : "left";
+      const stage = stageOf(known);
       if (stage === "left") return clip;
-      if (known && stage === "failed" && again.get(id) === failureOf(known)) return clip;
+      if (stage === "failed" && again.get(id) === failureOf(known)) return clip;
       if (stage !== "claimed" && stage !== "uncertain") pending.delete(id);
     }
     return undefined;

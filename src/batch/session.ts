@@ -182,7 +182,7 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
 
     giveUp(clip: Clip, error: unknown) {
       troubles.set(clip.id, messageOf(error));
-      tellClip(journal.get(clip.id) ?? clip);
+      tellClip(clip);
     },
 
     async keep(event: BatchEvent): Promise<void> {

@@ -81,8 +81,7 @@ export async function settleLipSyncClip(
 }
 
 function clipOf(journal: Journal, id: string): Clip {
-  const clip = journal.get(id);
-  if (clip) return clip;
+  if (journal.has(id)) return journal.get(id);
   throw new InvalidRequestError(`The folder has no clip ${id}. Check its spelling.`, "id");
 }
 
@@ -98,7 +97,7 @@ function giveTask(journal: Journal, { id, task }: Clip, taskId: string): void {
     );
   }
   journal.append({ event: "found", id, taskId }, { isSynced: true });
-  const now = journal.get(id)?.task;
+  const now = journal.get(id).task;
   if (now && now.id !== taskId) throw hasTask(id, now.id);
 }
 
@@ -126,7 +125,7 @@ function denyTask(journal: Journal, clip: Clip, isForced: boolean): void {
   }
   journal.append({ event: "no task", id, claim: claim.claim }, { isSynced: true });
   const now = journal.get(id);
-  if (now?.task) throw hasTask(id, now.task.id);
+  if (now.task) throw hasTask(id, now.task.id);
 }
 
 const hasTask = (id: string, taskId: string) =>

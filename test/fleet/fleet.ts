@@ -4,7 +4,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queue } from "bullmq";
 import { onTestFinished, type TestContext } from "vitest";
-import { root } from "../../scripts/package/pack.js";
+import { root } from "../../scripts/pack.js";
 import type { LipSyncRequest, SucceededLipSyncTask } from "../../src/index.js";
 import { createFakeGateway, type FakeGatewayOptions } from "../../src/testing.js";
 import { serve, type ServeOptions } from "../fixtures/gateway.js";

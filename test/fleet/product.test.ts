@@ -6,7 +6,7 @@ import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { beforeAll, expect, it, onTestFinished } from "vitest";
-import { npmInstall, pack, root, run } from "../../scripts/package/pack.js";
+import { npmInstall, pack, root, run } from "../../scripts/pack.js";
 import { createFakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";
 import { temporaryFolders } from "../fixtures/scripts.js";

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { install } from "../../scripts/package/pack.js";
+import { install } from "../../scripts/pack.js";
 import { placesIn } from "../../scripts/spec/generate.js";
 import type * as Library from "../../src/index.js";
 import { closedPort } from "../fixtures/servers.js";

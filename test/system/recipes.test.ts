@@ -326,11 +326,11 @@ describe("the recipe", () => {
       expect(gateway.received).toEqual([{ method: "POST", path: endpoint, body: request }]);
     });
 
-    it("does not say that nothing was created if the proxy refuses", async () => {
+    it("says that nothing was created if the proxy refuses", async () => {
       const { asked, url } = await proxyTo(undefined);
       const { stdout } = await createThrough(url);
       expect({ stdout, asked }).toEqual({
-        stdout: "ConnectionError true\n",
+        stdout: "ConnectionError false\n",
         asked: ["gateway.invalid:80"],
       });
     });

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { runScript } from "../run-script.js";
+import { runScript } from "./run-script.js";
 import { pack, root, run, type Tarball } from "./pack.js";
 
 /** The part of package.json that matters to whoever installs the package. */

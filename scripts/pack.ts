@@ -5,7 +5,7 @@ import { cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from "node:fs/promi
 import path from "node:path";
 import { promisify } from "node:util";
 
-export const root = path.join(import.meta.dirname, "..", "..");
+export const root = path.join(import.meta.dirname, "..");
 
 /** A program failed; the message is what it printed. */
 export class ProgramError extends Error {}
@@ -43,12 +43,7 @@ export interface Tarball {
 
 /** What the build reads and the tarball does not have. */
 const BUILD_FILES = [
-  ...[
-    "scripts/package/build.ts",
-    "tsconfig.json",
-    "tsconfig.build.json",
-    "tsconfig.build.node.json",
-  ],
+  ...["scripts/build.ts", "tsconfig.json", "tsconfig.build.json", "tsconfig.build.node.json"],
   ...["src", "generated/schema.ts", "generated/voices.ts"],
 ];
 /** What npm packs without being told to. */
