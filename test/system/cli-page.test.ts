@@ -44,7 +44,9 @@ test("the page of 200 clips shows first what needs a person, plays a video, and 
       expect(ids).toEqual(expect.arrayContaining(["clip-199", "clip-150", "clip-0"]));
       expect((ids as string[]).slice(0, 3)).toEqual(["clip-199", "clip-150", "clip-0"]);
       // Nothing is cut off, and nothing scrolls sideways.
-      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(
+        width,
+      );
       if (process.env["PICTURES"]) {
         const picture = path.join(process.env["PICTURES"], `page-${width}.png`);
         await writeFile(picture, Buffer.from(await page.picture(), "base64"));
