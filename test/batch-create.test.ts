@@ -29,7 +29,7 @@ function newProcess(onPost: () => void = () => undefined) {
   const client = createLipSyncClient({
     ...gateway,
     fetch: (url, init) => {
-      if (init?.method === "POST") onPost();
+      if (init.method === "POST") onPost();
       return gateway.fetch(url, init);
     },
   });
