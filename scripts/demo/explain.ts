@@ -4,7 +4,6 @@ import {
   InvalidRequestError,
   LipSyncError,
   TaskFailedError,
-  TaskTimeoutError,
 } from "../../src/index.js";
 import { messageOf, oneLine, shellWord } from "./text.js";
 
@@ -51,9 +50,7 @@ export function explain(error: unknown, { host, taskId, videoUrl, save }: RunSta
   const resume = `To wait for it again, unbilled: ${command}`;
   if (error instanceof TaskFailedError) return `Task ${id} failed: ${message}`;
   if (error instanceof Stopped) return `Stopped; task ${id} goes on.\n${resume}`;
-  const problem = error instanceof TaskTimeoutError ? error.cause : undefined;
-  const last = problem === undefined ? "" : ` The last poll failed: ${messageOf(problem)}`;
-  return `${message}${last}\n${resume}`;
+  return `${message}\n${resume}`;
 }
 
 export function exitCodeOf(error: unknown): number {
