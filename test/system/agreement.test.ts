@@ -134,7 +134,7 @@ function agreement(isValid: ValidateFunction, onSent?: () => void) {
   });
 }
 
-describe("a request, whatever is wrong with it,", () => {
+describe("a request, valid or not,", () => {
   it("is accepted by the client if and only if its body is valid by the document", async () => {
     const onSent = vi.fn();
     await fc.assert(agreement(isValid, onSent), { numRuns: RUNS });
