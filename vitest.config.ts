@@ -37,6 +37,7 @@ export default defineConfig({
           name: "fleet",
           include: ["test/fleet/*.test.ts"],
           fileParallelism: false,
+          maxConcurrency: 3,
           testTimeout: 180_000,
         },
       },

@@ -52,6 +52,8 @@ function deferred() {
   return { promise, resolve };
 }
 
+const refusedConnection = () => Object.assign(new Error("no"), { syscall: "connect" });
+
 const unrecoverable = { name: "UnrecoverableError" };
 const delayed = { name: "DelayedError" };
 const claim = { claim: "c-1", claimedAt: NOW };
@@ -193,22 +195,28 @@ describe("rule 2: an id goes to the log, then the progress, then the data", () =
     },
   );
 
-  it("an id in the response of a failed create is in the log and in the reason", async () => {
-    const { gateway, hooks, stored, work, run, did } = setUp();
-    gateway.answerNext(Response.json({ task_id: "late-1" }, { status: 500 }));
+  const named = () =>
+    Response.json({ message: "upstream is gone", task_id: "late-1" }, { status: 500 });
+
+  it("an id in the response of a failed create is in the log, and in the reason with the gateway's words", async () => {
+    const { gateway, stored, work, run, did } = setUp();
+    gateway.answerNext(named());
     await work(run);
     expect(did).toContain("log Task late-1 was in the response of a failed create.");
     await work(run);
     expect(stored.failedReason).toContain("The response names task late-1.");
-    // Also if neither can be stored.
-    const other = setUp();
-    other.gateway.answerNext(Response.json({ task_id: "late-1" }, { status: 500 }));
-    other.hooks.before = (step) => {
+    expect(stored.failedReason).toContain("upstream is gone");
+  });
+
+  it("an id in the response of a failed create is in the reason if it cannot be in the log", async () => {
+    const { gateway, hooks, stored, work, run } = setUp();
+    gateway.answerNext(named());
+    hooks.before = (step) => {
       if (step === "log") throw new Error("Redis is gone");
     };
-    await other.work(other.run);
-    expect(other.stored.failedReason).toContain("The response names task late-1.");
-    expect(hooks).toBeDefined();
+    expect(await work(run)).toMatchObject(unrecoverable);
+    expect(stored.failedReason).toContain("The response names task late-1.");
+    expect(stored.failedReason).toContain("upstream is gone");
   });
 });
 
@@ -616,6 +624,84 @@ describe("rule 8: a bad minute stays small, and no time is absurd", () => {
     answer(Response.json({ code: 1303 }, { status: 429 }));
     await first;
     expect(did.at(-1)).toMatch(/^delay (?:299|300)\d{3}$/);
+  });
+
+  it("a longer Retry-After of an uncertain create is respected, and a shorter one is not", async () => {
+    for (const [retryAfter, pauseMs] of [
+      ["60", 60_000],
+      ["0", 10_000],
+    ] as const) {
+      const { gateway, work, run } = setUp();
+      gateway.answerNext(new Response("", { status: 503, headers: { "retry-after": retryAfter } }));
+      await work(run);
+      const next = createFakeQueue();
+      await next.work(run);
+      expect(next.did).toEqual([`delay ${pauseMs}`]);
+    }
+  });
+
+  it("a Retry-After of 0 does not turn a refusal into a loop", async () => {
+    const { gateway, work, run, did } = setUp();
+    const headers = { "retry-after": "0" };
+    gateway.answerNext(Response.json({ code: 1303 }, { status: 429, headers }));
+    await work(run);
+    expect(did.at(-1)).toBe("delay 10000");
+  });
+
+  it("after an uncertain create and its pause, one create at a time asks how the gateway is", async () => {
+    const { gateway, work, run, posts } = setUp();
+    loseResponse(gateway);
+    await work(run);
+    vi.advanceTimersByTime(10_000);
+    let answer: (error: Error) => void = () => undefined;
+    gateway.answerNext(
+      new Promise<Error>((resolve) => {
+        answer = resolve;
+      }),
+    );
+    const [probe, other] = [createFakeQueue(), createFakeQueue()];
+    const probing = probe.work(run);
+    await other.work(run);
+    expect(other.did).toEqual(["delay 10000"]);
+    await vi.waitFor(() => {
+      expect(posts()).toBe(2);
+    });
+    // A connection that was never made says nothing about the gateway.
+    answer(refusedConnection());
+    await probing;
+    vi.advanceTimersByTime(10_000);
+    await Promise.all([probe.work(run), other.work(run)]);
+    expect(posts()).toBe(3);
+    // That one was accepted.
+    await Promise.all([other.work(run), createFakeQueue().work(run)]);
+    expect(posts()).toBe(5);
+  });
+
+  it("also after a refusal, creates go side by side again", async () => {
+    const { gateway, work, run, posts } = setUp();
+    loseResponse(gateway);
+    await work(run);
+    vi.advanceTimersByTime(10_000);
+    gateway.answerNext(Response.json({ code: 1201 }, { status: 400 }));
+    await createFakeQueue().work(run);
+    await Promise.all([createFakeQueue().work(run), createFakeQueue().work(run)]);
+    expect(posts()).toBe(4);
+  });
+
+  it("a minute of 502 parks the jobs that were being created, and one for each pause", async () => {
+    const { gateway } = setUp();
+    const fetch = () => Promise.resolve(new Response("", { status: 502 }));
+    const run = lipSyncProcessor(createLipSyncClient({ ...gateway, fetch }));
+    const slots = 20;
+    const jobs = Array.from({ length: 200 }, () => createFakeQueue());
+    for (let second = 0; second < 60; second++) {
+      const open = jobs.filter(({ stored }) => stored.state !== "failed");
+      await Promise.all(open.slice(0, slots).map(({ work }) => work(run)));
+      vi.advanceTimersByTime(1000);
+    }
+    const uncertain = jobs.filter(({ stored }) => stored.data.task?.reason !== undefined);
+    expect(uncertain.length).toBeGreaterThan(slots);
+    expect(uncertain.length).toBeLessThanOrEqual(slots + 6);
   });
 
   it("a Retry-After of a poll delays it by at most a minute", async () => {

@@ -23,9 +23,10 @@
 // 7. A failed job is never deleted: each run first sets `removeOnFail` to false in the job that
 //    BullMQ holds in memory, which wins over the worker's own option. A job without a note is then
 //    refused if its option could delete something.
-// 8. After an uncertain create, or one that every request would share, this process creates nothing
-//    for a while, measured by a clock that cannot be set. No time that comes from a note, an option
-//    or a response delays a job for longer than is documented.
+// 8. After an uncertain create, or a refusal that every request would share, this process creates
+//    nothing for a while, measured by a clock that cannot be set. After an uncertain one it then
+//    creates one task at a time, until one is accepted or refused. No time that comes from a note, an
+//    option or a response delays a job for longer than is documented.
 export type { LipSyncJob, LipSyncJobData, LipSyncNote, LipSyncQueue } from "./job.js";
 export { lipSyncProcessor, type LipSyncProcessorOptions } from "./processor.js";
 export { isParked, receiveLipSyncCallback, settleLipSyncJob } from "./settle.js";

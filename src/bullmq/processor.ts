@@ -30,7 +30,8 @@ export interface LipSyncProcessorOptions {
   /**
    * How long this process creates no tasks, in milliseconds, after the gateway reported too many
    * requests or tasks, after a create whose outcome is uncertain, and after an error of the account;
-   * default 10_000, at most 10 minutes. A `Retry-After` header takes precedence.
+   * default 10_000, at most 10 minutes. A longer `Retry-After` is respected. After an uncertain
+   * create, this process then creates one task at a time until the gateway accepts or refuses one.
    */
   pauseMs?: number | undefined;
   /**
@@ -76,6 +77,10 @@ export function lipSyncProcessor(
   const timeoutMs = checkTime("timeoutMs", 86_400_000, options.timeoutMs);
   /** Until when this process creates no tasks, by `performance.now()`. */
   let pausedUntil = 0;
+  /** Whether a create was uncertain, and none has been accepted or refused since. */
+  let isDoubtful = false;
+  /** How many creates are under way. */
+  let creating = 0;
 
   async function run(job: LipSyncJob, token?: string): Promise<SucceededLipSyncTask> {
     keepIfFailed(job);
@@ -90,7 +95,7 @@ export function lipSyncProcessor(
       const isNoted = note !== undefined && idInData(job) !== undefined && isTime(note.claimedAt);
       return await poll(job, token, isNoted ? { ...note, id } : await takeOver(job, token, id));
     }
-    if (note === undefined || isDenied(job)) return await create(job, token);
+    if (note === undefined || isDenied(job)) return await createIfAllowed(job, token);
     if (textOf(property(note, "reason")) !== undefined) throw parked(job, note.reason, undefined);
     // Another worker may still be creating the task, or has stopped while it did.
     if (isFresh(property(note, "claimedAt"))) {
@@ -100,9 +105,19 @@ export function lipSyncProcessor(
     throw parked(job, "A worker stopped while creating the task.", undefined);
   }
 
-  async function create(job: LipSyncJob, token: string): Promise<never> {
+  async function createIfAllowed(job: LipSyncJob, token: string): Promise<never> {
     const pausedMs = pausedUntil - performance.now();
     if (pausedMs > 0) return await postpone(job, token, pausedMs);
+    if (isDoubtful && creating > 0) return await postpone(job, token, intervalMs);
+    creating += 1;
+    try {
+      return await create(job, token);
+    } finally {
+      creating -= 1;
+    }
+  }
+
+  async function create(job: LipSyncJob, token: string): Promise<never> {
     const request = requestOf(job);
     const note = { claim: crypto.randomUUID(), claimedAt: Date.now() };
     // Between two proofs of the lock, no other worker has read older data.
@@ -115,6 +130,7 @@ export function lipSyncProcessor(
     } catch (error) {
       return await endCreate(job, token, note, error);
     }
+    isDoubtful = false;
     await store(job, token, { ...note, id: task.task_id }, task);
     return await postpone(job, token, intervalMs);
   }
@@ -122,12 +138,10 @@ export function lipSyncProcessor(
   /** What comes of a failed create. */
   async function endCreate(job: LipSyncJob, token: string, note: LipSyncNote, error: unknown) {
     const verdict = verdictOf(error);
-    if (verdict === "uncertain") {
-      pause(pauseMs);
-      return await lookAgain(job, token, note, error);
-    }
-    if (verdict === "account") pause(pauseMs);
-    if (verdict === "again") pause(retryAfterMs(error) ?? pauseMs);
+    if (verdict === "uncertain") isDoubtful = true;
+    if (verdict === "refused") isDoubtful = false;
+    if (verdict !== "refused") pause(Math.max(pauseMs, retryAfterMs(error) ?? 0));
+    if (verdict === "uncertain") return await lookAgain(job, token, note, error);
     await proveLock(job, token);
     await job.updateData(requestOf(job));
     if (verdict === "again") return await postpone(job, token, pausedUntil - performance.now());

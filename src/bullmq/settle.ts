@@ -140,13 +140,13 @@ export async function receiveLipSyncCallback(
   const task = await client.get(id);
   const endsAt = performance.now() + FOLLOW_MS;
   for (;;) {
+    const isLast = performance.now() > endsAt;
     const job = await findJob(queue, jobId);
     checkTaskOf(job, jobId, id);
     if (idInData(job) === undefined && idInProgress(job) === undefined) {
       await job.log(calledBackRow(id));
       await job.updateProgress({ ...task, task_id: id });
     }
-    const isLast = performance.now() > endsAt;
     try {
       if ((await wake(job, task)) || isLast) return task;
     } catch (error) {

@@ -1,6 +1,6 @@
 // What the processor takes for granted about BullMQ, with a real Redis and each version: what a failed
 // job keeps, what a retry and a promotion do, what is in the log.
-import { beforeAll, describe, expect, it, onTestFinished, type TestContext } from "vitest";
+import { beforeAll, describe, expect, it, type TestContext } from "vitest";
 import type { WorkerOptions } from "bullmq";
 import {
   isParked,
@@ -39,7 +39,7 @@ describe.each(BULLMQ_VERSIONS)("BullMQ %s", (version) => {
     const processor = lipSyncProcessor(client, { ...TIMES, ...given });
     const worker = new Worker("lip-sync", processor, options);
     worker.on("error", () => undefined);
-    onTestFinished(() => worker.close(true));
+    test.onTestFinished(() => worker.close(true));
     /** The job as Redis has it, once it is in this state. */
     const when = async (state: string, id = "job-1") => {
       await until(async () => (await (await queue.getJob(id))?.getState()) === state);

@@ -1,7 +1,9 @@
-// Kills and freezes workers while jobs are being created, and kills Redis once.
+// Kills and freezes workers while jobs are being created, and kills Redis once. All of it is counted in
+// creates and not in seconds, so that a slow machine has as much of it as a fast one.
 import { setTimeout as sleep } from "node:timers/promises";
-import { onTestFinished } from "vitest";
+import type { TestContext } from "vitest";
 import { chanceOf } from "../fixtures/random.js";
+import { until } from "./fleet.js";
 import type { RedisServer } from "./redis.js";
 import {
   startWorker,
@@ -11,8 +13,8 @@ import {
   type WorkerSettings,
 } from "./workers.js";
 
-const WORKERS = 4;
-const CLOSE_MS = 15_000;
+const WORKERS = 3;
+const CREATES_PER_KILL = 15;
 
 export interface ChaosOptions {
   seed: number;
@@ -20,31 +22,35 @@ export interface ChaosOptions {
   program: string;
   settings: WorkerSettings;
   redis: RedisServer;
-  /** When Redis is killed, counted from the start. */
-  redisAtMs: number;
-  /** Whether workers also freeze; default true. */
-  canFreeze?: boolean | undefined;
+  /** At which create Redis is killed. */
+  redisAt: number;
+  /** A worker is killed so long after a create began, or earlier. */
+  killWithinMs: number;
+  /** Whether workers also freeze. */
+  canFreeze: boolean;
   /** Called for each job whose create was disturbed. */
   onDisturbed: (job: string) => void;
 }
 
 /** Starts the workers, and goes on until `stop` is called. */
-export function startChaos(options: ChaosOptions) {
-  const { program, settings, redis, redisAtMs, canFreeze = true, onDisturbed } = options;
+export function startChaos(test: TestContext, options: ChaosOptions) {
+  const { program, settings, redis, redisAt, killWithinMs, canFreeze, onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
   const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
   const freezesAt = (step: Step) => freezes.get(step) ?? 0;
-  const timers = new Set<NodeJS.Timeout>();
   /** Those that live until they have frozen, were continued and have done the next step. */
   const spared = new Set<WorkerProcess>();
+  /** What was begun and is awaited at the end. */
+  const acts: Promise<void>[] = [];
+  let creates = 0;
   let kills = 0;
   let isOver = false;
 
   function add(freezeAt: Step | undefined): WorkerProcess {
     const watch = { onFrozen, onDisturbed };
     const own = canFreeze ? { freezeAt } : {};
-    const worker = startWorker(program, { ...settings, ...own }, watch);
+    const worker = startWorker(test, program, { ...settings, ...own }, watch);
     workers.push(worker);
     return worker;
   }
@@ -58,29 +64,27 @@ export function startChaos(options: ChaosOptions) {
   function onFrozen(worker: WorkerProcess, step: Step): void {
     freezes.set(step, freezesAt(step) + 1);
     spared.add(worker);
-    const pastLockMs = settings.lockMs + 3 * settings.stalledMs + chance.below(1000);
-    after(pastLockMs, () => {
-      worker.resume();
-      after(1000, () => spared.delete(worker));
-    });
+    acts.push(thaw(worker));
   }
 
-  function after(ms: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      act();
-    }, ms);
-    timers.add(timer);
+  async function thaw(worker: WorkerProcess): Promise<void> {
+    const pastLockMs = settings.lockMs + 3 * settings.stalledMs;
+    await sleep(pastLockMs + chance.below(1000));
+    worker.resume();
+    await sleep(500);
+    spared.delete(worker);
   }
 
   async function killOne(): Promise<void> {
+    await sleep(chance.below(killWithinMs));
     const killable = workers.filter((worker) => worker.isReady && !spared.has(worker));
     const victim = killable[chance.below(killable.length)];
     if (!victim) return;
     workers.splice(workers.indexOf(victim), 1);
     await victim.kill();
+    if (isOver) return;
     kills += 1;
-    if (canFreeze && kills % 5 === 0) spared.add(add(rarest()));
+    if (canFreeze && kills % 3 === 0) spared.add(add(rarest()));
     else add(pickFreeze());
   }
 
@@ -95,46 +99,28 @@ export function startChaos(options: ChaosOptions) {
     disturb();
   }
 
-  async function run(): Promise<void> {
-    const redisAt = performance.now() + redisAtMs;
-    let isRedisDue = true;
-    while (!isOver) {
-      await sleep(300 + chance.below(400));
-      for (const { problem } of workers) if (problem !== undefined) throw new Error(problem);
-      if (isRedisDue && performance.now() > redisAt) {
-        isRedisDue = false;
-        await killRedis();
-      } else await killOne();
-    }
+  /** Says that the gateway has begun a create. */
+  function onCreate(): void {
+    if (isOver) return;
+    creates += 1;
+    if (creates === redisAt) acts.push(killRedis());
+    else if (creates % CREATES_PER_KILL === 0) acts.push(killOne());
   }
 
-  /** BullMQ may not close by itself after Redis was killed. */
-  async function closeOrKill(worker: WorkerProcess): Promise<void> {
-    const timer = setTimeout(() => void worker.kill(), CLOSE_MS);
-    await worker.close();
-    clearTimeout(timer);
+  /** Kills nothing more, and waits until every worker is awake and idle. */
+  async function stop(): Promise<{ kills: number; freezes: Map<Step, number> }> {
+    isOver = true;
+    await Promise.all(acts);
+    await until(() => workers.every(({ openJobs }) => openJobs.size === 0));
+    for (const { problem } of workers) if (problem !== undefined) throw new Error(problem);
+    return { kills, freezes };
   }
 
   // One freezes for certain, where it would be the worst without the second proof of the lock.
   if (canFreeze) spared.add(add("claim"));
   while (workers.length < WORKERS) add(pickFreeze());
-  const running = run();
-  // `stop` throws its error.
-  running.catch(() => undefined);
-  onTestFinished(async () => {
+  test.onTestFinished(() => {
     isOver = true;
-    for (const timer of timers) clearTimeout(timer);
-    await running.catch(() => undefined);
   });
-
-  /** Stops killing, and replaces all workers by some that do not freeze. */
-  async function stop(): Promise<{ kills: number; freezes: Map<Step, number> }> {
-    isOver = true;
-    await running;
-    await Promise.all(workers.map(closeOrKill));
-    workers.length = 0;
-    while (workers.length < WORKERS) add(undefined);
-    return { kills, freezes };
-  }
-  return { stop };
+  return { onCreate, stop };
 }

@@ -21,8 +21,8 @@ it("completes more jobs than the gateway runs at once, and polls meanwhile", asy
   const { gateway, queue, places } = fleet;
   await fleet.add(...namesOf(jobs));
   const settings = { ...TIMES, ...places, concurrency: 5, intervalMs: 200, pauseMs };
-  startWorker(program, settings);
-  startWorker(program, settings);
+  startWorker(test, program, settings);
+  startWorker(test, program, settings);
   await until(() => gateway.tasks.size > 0);
   const startedAt = performance.now();
   await until(async () => (await queue.getCompletedCount()) > 0);
@@ -38,7 +38,7 @@ it("closes within a second with 2,000 tasks in flight", async (test) => {
   const fleet = await startFleet(test, { folder: await newFolder(), polls: Infinity });
   await fleet.add(...namesOf(jobs));
   const times = { ...TIMES, intervalMs: 5_000, pauseMs: 5_000 };
-  const worker = startWorker(program, { ...times, ...fleet.places, concurrency: 50 });
+  const worker = startWorker(test, program, { ...times, ...fleet.places, concurrency: 50 });
   await until(() => fleet.gateway.tasks.size === jobs);
   await until(async () => (await fleet.queue.getDelayedCount()) > jobs - 50);
   expect(await worker.close(), "milliseconds").toBeLessThan(1000);
@@ -63,7 +63,7 @@ it("parks only the jobs that were being created when a burst of 502 began", asyn
   await fleet.add(...namesOf(jobs));
   const times = { ...TIMES, intervalMs: 200, pauseMs: 10_000 };
   for (let worker = 0; worker < workers; worker++) {
-    startWorker(program, { ...times, ...places, concurrency });
+    startWorker(test, program, { ...times, ...places, concurrency });
   }
   await until(() => gateway.tasks.size >= 40);
   burstUntil = performance.now() + burstMs;

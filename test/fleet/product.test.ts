@@ -11,7 +11,6 @@ import { createFakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";
 import { temporaryFolders } from "../fixtures/scripts.js";
 import { closedPort } from "../fixtures/servers.js";
-import { requireRedis } from "../fixtures/tools.js";
 import { until } from "./fleet.js";
 import { startRedis } from "./redis.js";
 
@@ -53,7 +52,7 @@ function start(program: string, env: NodeJS.ProcessEnv) {
 }
 
 it("makes a video whose response was lost without a person, and refuses a forged callback", async (test) => {
-  const redis = await startRedis(requireRedis(test), await newFolder());
+  const redis = await startRedis(test, await newFolder());
   const gateway = createFakeGateway({ polls: 2 });
   const created: { taskId: string; callbackUrl: string }[] = [];
   const post = (url: string, taskId: string) =>

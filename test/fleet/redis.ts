@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { onTestFinished } from "vitest";
+import type { TestContext } from "vitest";
 import { closedPort } from "../fixtures/servers.js";
+import { requireRedis } from "../fixtures/tools.js";
 
 export interface RedisServer {
   port: number;
@@ -14,7 +15,8 @@ export interface RedisServer {
 }
 
 /** Starts a redis-server that stores every command before it responds. It ends with the test. */
-export async function startRedis(program: string, folder: string): Promise<RedisServer> {
+export async function startRedis(test: TestContext, folder: string): Promise<RedisServer> {
+  const program = requireRedis(test);
   const port = await closedPort();
   const settings = {
     bind: "127.0.0.1",
@@ -49,7 +51,7 @@ export async function startRedis(program: string, folder: string): Promise<Redis
     await exited;
   }
 
-  onTestFinished(kill);
+  test.onTestFinished(kill);
   await restart();
   return { port, kill, restart };
 }

@@ -1,7 +1,7 @@
 // A worker process. It prints a line for each step of a job, before it does the step, so that whoever
 // kills it knows where it was; and it can freeze before a step.
 import { writeSync } from "node:fs";
-import { createRequire } from "node:module";
+import { Worker } from "bullmq";
 import { type LipSyncJob, type LipSyncNote, lipSyncProcessor } from "../../src/bullmq/index.js";
 import { createLipSyncClient } from "../../src/index.js";
 import type { Step, WorkerEvent, WorkerSettings } from "./workers.js";
@@ -80,8 +80,6 @@ function traced(job: LipSyncJob): LipSyncJob {
   return job;
 }
 
-// The types are those of the version that is installed here; all versions have what is used of them.
-const { Worker } = createRequire(import.meta.url)(settings.bullmq) as typeof import("bullmq");
 const worker = new Worker<LipSyncJob["data"]>(
   "lip-sync",
   async (job, token) => {
@@ -105,5 +103,6 @@ worker.on("error", (error) => {
 process.on("SIGTERM", () => {
   void worker.close().then(() => process.exit());
 });
-await worker.waitUntilReady();
-say("ready");
+void worker.waitUntilReady().then(() => {
+  say("ready");
+});

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
-import { onTestFinished } from "vitest";
+import type { TestContext } from "vitest";
+import { root } from "../../scripts/pack.js";
 
 /** The steps of a job until its task is stored, each named after the command that comes next. */
 export const STEPS = [
@@ -28,8 +29,6 @@ export interface WorkerSettings {
   redisPort: number;
   baseUrl: string;
   apiKey: string;
-  /** The folder of the package BullMQ. */
-  bullmq: string;
   concurrency: number;
   intervalMs: number;
   pauseMs: number;
@@ -57,15 +56,18 @@ export interface WorkerProcess {
   close(): Promise<number>;
 }
 
-/** Bundles worker.ts, which starts in a third of the time that tsx takes. */
-export async function bundleWorker(folder: string): Promise<string> {
-  const outfile = path.join(folder, "worker.mjs");
+export const INSTALLED_BULLMQ = path.join(root, "node_modules", "bullmq");
+
+/** Bundles worker.ts with BullMQ: a worker that is killed every second has to start fast. */
+export async function bundleWorker(folder: string, bullmq = INSTALLED_BULLMQ): Promise<string> {
+  const outfile = path.join(folder, "worker.cjs");
   await build({
     entryPoints: [path.join(import.meta.dirname, "worker.ts")],
     outfile,
     bundle: true,
     platform: "node",
-    format: "esm",
+    format: "cjs",
+    alias: { bullmq },
     target: "node20",
     logLevel: "warning",
   });
@@ -81,6 +83,7 @@ export interface Watch {
 
 /** Starts a worker. It ends with the test. */
 export function startWorker(
+  test: TestContext,
   program: string,
   settings: WorkerSettings,
   { onFrozen, onDisturbed }: Watch = {},
@@ -134,6 +137,6 @@ export function startWorker(
   void closed.then(() => {
     if (!isEnding) worker.problem = `A worker ended by itself: ${errors.join("\n")}`;
   });
-  onTestFinished(() => worker.kill());
+  test.onTestFinished(() => worker.kill());
   return worker;
 }
