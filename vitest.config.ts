@@ -11,7 +11,14 @@ export default defineConfig({
       // They leave nothing behind, so the files share two threads, which load the source once each.
       {
         extends: true,
-        test: { name: "unit", include: ["test/*.test.ts"], pool: "threads", isolate: false },
+        test: {
+          name: "unit",
+          include: ["test/*.test.ts"],
+          pool: "threads",
+          isolate: false,
+          // For a machine that is busy.
+          testTimeout: 20_000,
+        },
       },
       { extends: true, test: { name: "system", include: ["test/system/*.test.ts"] } },
       // The packed tarball in runtimes, compilers and bundlers that npm installs: minutes.

@@ -8,7 +8,13 @@ import { promisify } from "node:util";
 export const root = path.join(import.meta.dirname, "..");
 
 /** A program failed; the message is what it printed. */
-export class ProgramError extends Error {}
+export class ProgramError extends Error {
+  constructor(printed: string) {
+    super(printed);
+    // Vitest would look for the files in a stack that the program printed.
+    this.stack = String(this.stack).replace(printed, "the program failed");
+  }
+}
 
 const PROGRAM_TIMEOUT_MS = 300_000;
 const MAX_OUTPUT_BYTES = 16_000_000;

@@ -107,7 +107,7 @@ describe("the copy of an error", () => {
     expect(copy?.message).toBe(redact(error.message));
   });
 
-  it("tells nothing of what is hard to read or no error, and throws nothing", () => {
+  it("has no key and does not throw if the error cannot be read, or is no error", () => {
     const get = () => {
       throw new Error(key);
     };

@@ -274,7 +274,7 @@ describe("a field in the wrong place", () => {
   });
 });
 
-describe("a slip", () => {
+describe("an invalid field", () => {
   const file = { video_id: "v", ...audio, audio_type: "file" };
   const fields: [string, (given: unknown) => object][] = [
     ["input.video_url", (given) => ({ input: { video_url: given, ...text } })],
@@ -285,18 +285,24 @@ describe("a slip", () => {
     ["callback_url", (given) => ({ input: { video_id: "v", ...text }, callback_url: given })],
   ];
 
-  it.each(fields)("in %s is refused with what to do", async (field, request) => {
-    for (const [value, why] of [
-      ["./v.mp4", "there is no upload"],
-      ["https://a.example/my video.mp4", "has line breaks or spaces"],
-      ["https://[", "is not a valid URL"],
-    ]) {
-      const error = await refusal(request(value));
-      expect(error).toMatchObject({ field, message: expect.stringContaining(`${why}`) as unknown });
-    }
-  });
+  it.each(fields)(
+    "%s is rejected unless it is an http(s) URL, and the message says how to fix it",
+    async (field, request) => {
+      for (const [value, why] of [
+        ["./v.mp4", "there is no upload"],
+        ["https://a.example/my video.mp4", "has line breaks or spaces"],
+        ["https://[", "is not a valid URL"],
+      ]) {
+        const error = await refusal(request(value));
+        expect(error).toMatchObject({
+          field,
+          message: expect.stringContaining(`${why}`) as unknown,
+        });
+      }
+    },
+  );
 
-  it("in input.audio_file is refused with what to do", async () => {
+  it("input.audio_file is rejected if it is bytes, and the message says how to fix it", async () => {
     const error = await refusal({ input: { ...file, audio_file: Buffer.from("a") } });
     expect(error).toMatchObject({ field: "input.audio_file" });
     expect(error.message).toContain('not bytes: pass buffer.toString("base64")');
@@ -308,7 +314,7 @@ describe("a slip", () => {
     ["input.video_id", { input: { video_id: NaN, video_url, ...text } }],
     ["input.seeds.1", { input: { video_id: "v", ...text, seeds: [1, Infinity] } }],
     ["priority", { input: { video_id: "v", ...text }, priority: NaN }],
-  ])("of a number that JSON does not have is refused: %s", async (field, request) => {
+  ])("is rejected if it is NaN or Infinity: %s", async (field, request) => {
     const error = await refusal(request);
     expect(error.field).toBe(field);
     expect(error.message).toMatch(/ is -?(?:NaN|Infinity), which JSON cannot express\.$/);
@@ -320,13 +326,13 @@ describe("a slip", () => {
     ["input.voice_id", { input: { video_id: "v", ...text, voice_id: "\ude00\ud83d" } }],
     ["input.extra.note", { input: { video_id: "v", ...text, extra: { note: "\ud83d!" } } }],
     ["callback_url", { input: { video_id: "v", ...text }, callback_url: "https://a/\ud83d" }],
-  ])("of half an emoji is refused: %s", async (field, request) => {
+  ])("is rejected if it has a lone surrogate, half an emoji: %s", async (field, request) => {
     const error = await refusal(request);
     expect(error.field).toBe(field);
     expect(error.message).toContain("has half an emoji");
   });
 
-  it("is not looked for in what the server judges", async () => {
+  it("is not meant by a length, an unknown voice or a speed, which the server judges", async () => {
     const long = "很长".repeat(1000);
     const odd = { text: long, voice_id: "nobody", voice_language: "fr", voice_speed: 99 };
     const input = { mode: "text2video", ...odd, video_url: "http://a.example:8080/v.avi?q={a}#😀" };
@@ -334,14 +340,14 @@ describe("a slip", () => {
     expect(await sentBody(request)).toEqual(request);
   });
 
-  it("of a field that is also given in the other mode is told, too", async () => {
+  it("is rejected if it belongs to the other mode, too", async () => {
     const both = { video_id: "v", ...text, audio_type: "url", audio_url: "a.mp3" };
     expect(await fieldOf(both)).toBe("input.audio_url");
     const sent = { input: { ...both, audio_url } };
     expect(await sentBody(sent)).toEqual(sent);
   });
 
-  it("of fields that are not in input does not compile, and says where to put them", () => {
+  it("outside of input does not compile, and the compiler says where to put it", () => {
     compiles((create) => {
       // @ts-expect-error -- put this field into input
       void create({ video_url, ...text });
@@ -352,7 +358,7 @@ describe("a slip", () => {
   });
 });
 
-describe("a request without an input that is JSON", () => {
+describe("a request that is not JSON or has no input", () => {
   const circle: Record<string, unknown> = { video_id: "v", ...text };
   circle["self"] = circle;
   const both = { video_id: "v", video_url, ...text };

@@ -219,7 +219,7 @@ describe("no part of the key is in an ApiError", () => {
   });
 
   it("where the body of more than 1 MiB is cut", async () => {
-    for (let before = 60 * 1024 - key.length; before <= 60 * 1024; before += 9) {
+    for (const before of [44, 20, 1, 0].map((characters) => 60 * 1024 - characters)) {
       const text = "a".repeat(before) + key + "a".repeat(1024 * 1024 - before);
       await expectNoPart([answer(200, text)]);
     }

@@ -156,7 +156,7 @@ describe("createFakeGateway", () => {
     expect(await answer.json()).toEqual({ code, message, request_id: "request-1" });
   });
 
-  it("gives the next requests the answers that it was told, in order", async () => {
+  it("answerNext sets the responses and errors of the next requests, in order", async () => {
     const { gateway, client } = setUp();
     gateway.answerNext(new TypeError("fetch failed"), new Response("", { status: 500 }));
     await expect(client.create(request)).rejects.toBeInstanceOf(ConnectionError);
@@ -177,7 +177,7 @@ describe("createFakeGateway", () => {
     expect(await client.get("mine")).toEqual({ ...task, task_status: "submitted" });
   });
 
-  it("goes on from another gateway's words, fails as it was told, and frees a slot", async () => {
+  it("continues a task that a test set in another gateway's words, and ends it with failWith", async () => {
     const options = { polls: 1, failWith: "no face", maxParallelTasks: 1 };
     const { gateway, client } = setUp(options);
     const set = (task_status: string, more: object = {}) =>
@@ -217,7 +217,7 @@ describe("createFakeGateway", () => {
     expect(await client.get(task_id)).toMatchObject({ task_status: "succeed" });
   });
 
-  it("heeds the signal", async () => {
+  it("rejects with the reason of a signal that is aborted", async () => {
     const { gateway } = setUp();
     const signal = AbortSignal.abort(new Error("no"));
     await expect(gateway.fetch(gateway.baseUrl, { signal })).rejects.toThrow("no");
@@ -331,7 +331,7 @@ describe("with durationMs", () => {
     expect(await statusOf(client, task_id)).toBe("submitted");
   });
 
-  it("tasks fail as they were told, and free a slot", async () => {
+  it("tasks fail with failWith, and free a slot", async () => {
     const { client } = setUp({ durationMs: 100, failWith: "no face", maxParallelTasks: 1 });
     const { task_id } = await client.create(request);
     const once = { maxRetries: 0 };

@@ -3,11 +3,11 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
-import { npmInstall, pack, root } from "../../scripts/pack.js";
+import { npmInstall, pack, root, type Tarball } from "../../scripts/pack.js";
 
 declare module "vitest" {
   interface ProvidedContext {
-    tarball: string;
+    tarball: Tarball;
     /** The folder in which it is installed. */
     consumer: string;
   }
@@ -18,9 +18,9 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const consumer = path.join(folder, "consumer");
   await cp(path.join(root, "test", "consumers"), consumer, { recursive: true });
   await writeFile(path.join(consumer, "package.json"), '{ "private": true, "type": "module" }');
-  const { filename } = await pack(folder);
-  await npmInstall(consumer, filename);
-  project.provide("tarball", filename);
+  const tarball = await pack(folder);
+  await npmInstall(consumer, tarball.filename);
+  project.provide("tarball", tarball);
   project.provide("consumer", consumer);
   return () => rm(folder, { recursive: true, force: true });
 }

@@ -12,7 +12,7 @@ const MODULES = ["nodenext", "esnext --moduleResolution bundler"];
 const PUBLINT = "0.3.25";
 const ATTW = "0.18.5";
 
-const tarball = inject("tarball");
+const { filename: tarball } = inject("tarball");
 
 it("is installed as three packages without an install script", async () => {
   const lock = path.join(consumer, "node_modules", ".package-lock.json");
@@ -46,7 +46,7 @@ it.each(TYPESCRIPTS)("compiles with TypeScript %s, which says what is wrong", as
   }
   // TypeScript 5.8 was the first to know that Node's require loads ES modules.
   if (!version.startsWith("5.4.")) await compile(tsc, consumer, "required.cts", "nodenext");
-  await compileMistakes(tsc, consumer);
+  expect(await compileMistakes(tsc, consumer)).toHaveLength(8);
 });
 
 it.each(BULLMQ_VERSIONS)(

@@ -124,6 +124,12 @@ it.each([...pages])("every link of %s leads to a file and a heading that exist",
   }
 });
 
+it.each([...pages])("every file of the project that %s names exists", (_, text) => {
+  const named = [...text.matchAll(/`((?:src|scripts|test|spec)\/[\w./-]+)`/g)];
+  const missing = named.filter(([, file = ""]) => !existsSync(path.join(project, file)));
+  expect(missing.map(([, file]) => file)).toEqual([]);
+});
+
 /** The pages that there are in Chinese as well. */
 const translated = ["README", "request", "options", "waiting", "errors", "recipes", "fleet"]
   .map((name) => (name === "README" ? name : `docs/${name}`))
