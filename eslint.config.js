@@ -2,14 +2,7 @@ import tseslint from "typescript-eslint";
 
 export default tseslint.config(
   {
-    ignores: [
-      "coverage/",
-      "dist/",
-      "generated/",
-      "scripts/bench/peers/",
-      "test/consumers/",
-      "test/fleet/product/",
-    ],
+    ignores: ["coverage/", "dist/", "generated/", "test/consumers/", "test/fleet/product/"],
   },
   ...tseslint.configs.strictTypeChecked,
   {

@@ -126,9 +126,9 @@ export interface components {
       /** @description Why the task failed. */
       task_status_msg?: string;
       /** @description When the task was created, in Unix milliseconds. */
-      created_at: number;
+      created_at?: number;
       /** @description When the task last changed, in Unix milliseconds. */
-      updated_at: number;
+      updated_at?: number;
       /** @description What the task was made from; may be empty until it is done. */
       task_info?: {
         /** @description The video that the task was given. */

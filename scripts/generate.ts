@@ -18,9 +18,10 @@ the page docs/voices.md.
   --help            show this text
 `;
 
-async function main(): Promise<number> {
+export async function main(args: string[]): Promise<number> {
   const places = placesIn();
   const { values } = parseArgs({
+    args,
     options: {
       check: { type: "boolean", default: false },
       spec: { type: "string", default: places.spec },

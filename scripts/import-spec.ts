@@ -15,8 +15,9 @@ Imports a new version of the published page into spec/lip-sync.yaml, and runs th
   --help                    show this text
 `;
 
-async function main(): Promise<number> {
+export async function main(args: string[]): Promise<number> {
   const { values, positionals } = parseArgs({
+    args,
     allowPositionals: true,
     options: { operation: { type: "string" }, help: { type: "boolean" } },
   });

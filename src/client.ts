@@ -6,7 +6,7 @@ import { type ApiKey, checkApiKey } from "./auth.js";
 import type { Fetch } from "./body.js";
 import { checkBaseUrl, checkFunction, checkHeaders, checkNumber, checkSignal } from "./options.js";
 import { checkTaskId, type LipSyncRequest, toBody } from "./request.js";
-import { mayPass, verdictOf } from "./outcome.js";
+import { mayPass, mayRepeatCreate } from "./outcome.js";
 import { retry } from "./retry.js";
 import type { LipSyncTask, SucceededLipSyncTask } from "./task.js";
 import type { Limits } from "./time.js";
@@ -164,7 +164,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     const limits = limitsOf(options);
     return await retry(() => attempt(operation, gateway, limits), {
       ...limits,
-      isWorthRetrying: operation.isBilled ? (error) => verdictOf(error) === "again" : mayPass,
+      isWorthRetrying: operation.isBilled ? mayRepeatCreate : mayPass,
     });
   }
 

@@ -1,6 +1,6 @@
 // Checks options. Each check returns the value to use, or throws a ConfigurationError.
 import { ConfigurationError } from "./errors.js";
-import { isRecord, property } from "./json.js";
+import { property } from "./json.js";
 
 /** An environment variable, or `undefined`, even where there is no environment. */
 export const environmentVariable = (name: string): unknown =>
@@ -38,35 +38,31 @@ export function checkSignal(signal: unknown): void {
   check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
 }
 
-/** The headers with lower-case names, so that those of a call replace the client's. */
-export function checkHeaders(given: unknown = {}): Record<string, string> {
-  // A Headers object has no entries of its own.
-  const isObject = isRecord(given) && !(Symbol.iterator in given);
-  if (!isObject) throw invalidOption("headers", 'an object such as { "X-Group": "a" }', given);
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(given)) {
-    if (value === undefined) continue;
-    // Its value may be a secret.
-    const invalid = (why: string) => new ConfigurationError(`The header ${show(name)} ${why}.`);
-    if (typeof value !== "string") throw invalid("is not a string");
-    if (/^(?:authorization|content-type)$/i.test(name)) throw invalid("is set by the client");
-    try {
-      new Headers([[name, value]]);
-    } catch {
-      throw invalid("has characters that HTTP does not allow");
-    }
-    headers[name.toLowerCase()] = value;
+/** Headers of the caller, with lower-case names: those of a call replace the client's. */
+export function checkHeaders(
+  given: Headers | Record<string, string | undefined> | undefined,
+): Record<string, string> {
+  if (given === undefined) return {};
+  // Their values may be secret, so no error has them.
+  const invalid = (why: string) => new ConfigurationError(`The option headers ${why}.`);
+  let headers: Headers;
+  try {
+    const isSent = (entry: unknown[]): entry is [string, string] => entry[1] !== undefined;
+    const isIterable = Symbol.iterator in given;
+    headers = new Headers(isIterable ? given : Object.entries(given).filter(isSent));
+  } catch {
+    throw invalid("must be an object with names and values that HTTP allows");
   }
-  return headers;
+  for (const name of ["authorization", "content-type"]) {
+    if (headers.has(name)) throw invalid(`must not have ${name}: the client sets it`);
+  }
+  return Object.fromEntries(headers);
 }
 
 function check<Value>(name: string, value: Value, isValid: boolean, valid: string): Value {
   if (isValid) return value;
-  throw invalidOption(name, valid, value);
+  throw new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
 }
-
-const invalidOption = (name: string, valid: string, value: unknown): ConfigurationError =>
-  new ConfigurationError(`The option ${name} must be ${valid}, not ${show(value)}.`);
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -29,6 +29,26 @@ const isUndecided = (status: number): boolean => status === 408 || status === 49
 /** By name, because an error of another copy of the library, or of another realm, counts. */
 const isApiError = (error: unknown): error is ApiError => property(error, "name") === "ApiError";
 
+/** Whether the moment is bad: there is no connection, or the gateway takes no more for now. */
+function isBadMoment(error: unknown): boolean {
+  if (property(error, "name") === "ConnectionError") return true;
+  if (!isApiError(error)) return false;
+  const { status, code } = error;
+  if (TOO_MANY.includes(code)) return true;
+  // A gateway's own limit, whatever number it has.
+  return status === 429 && !isKlingRefusal(code);
+}
+
+/** Whether a failed create created no task and can succeed later. */
+export const mayRepeatCreate = (error: unknown): boolean =>
+  !mayHaveCreatedTask(error) && isBadMoment(error);
+
+/** Whether a failed get can succeed later. */
+export function mayPass(error: unknown): boolean {
+  if (isBadMoment(error)) return true;
+  return isApiError(error) && (isUndecided(error.status) || error.status >= 500);
+}
+
 /** What a failed create means for it, and for the creates after it. */
 export type Verdict = "again" | "refused" | "account" | "uncertain";
 
@@ -47,29 +67,15 @@ const ACCOUNT: Code[] = [1000, 1001, 1002, 1003, 1004, 1100, 1101, 1102, 1103, 1
  */
 export function verdictOf(error: unknown): Verdict {
   if (mayHaveCreatedTask(error)) return "uncertain";
-  const name = property(error, "name");
-  if (name === "ConnectionError") return "again";
-  if (name === "ConfigurationError") return "account";
+  if (isBadMoment(error)) return "again";
+  if (property(error, "name") === "ConfigurationError") return "account";
   if (!isApiError(error)) return "refused";
   const { status, code } = error;
-  if (TOO_MANY.includes(code)) return "again";
   if (ACCOUNT.includes(code)) return "account";
   if (isKlingRefusal(code)) return "refused";
-  // A gateway's own limit, whatever number it has.
-  if (status === 429) return "again";
   // A key without rights, an address that is not the gateway's, or a proxy in between.
   const isEveryRequestRefused = [401, 402, 403, 404, 405, 407, ...REDIRECTS].includes(status);
   return isEveryRequestRefused ? "account" : "refused";
-}
-
-/** Whether a failed get can succeed later. */
-export function mayPass(error: unknown): boolean {
-  if (property(error, "name") === "ConnectionError") return true;
-  if (!isApiError(error)) return false;
-  const { status, code } = error;
-  if (TOO_MANY.includes(code)) return true;
-  if (status === 429) return !isKlingRefusal(code);
-  return isUndecided(status) || status >= 500;
 }
 
 /** Whether a gateway does not know a task, which may be new. A 404 without JSON means a wrong path. */

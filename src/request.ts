@@ -103,7 +103,8 @@ export function toBody(request: unknown = null): RequestBody {
   checkNames(body, "");
   checkNames(given, "input.");
 
-  const input = withoutBlanks(requireOneVideo(given), Object.keys(INPUT_CHECKS));
+  const input = withoutBlanks(given, Object.keys(INPUT_CHECKS));
+  requireOneVideo(input);
   const required = requiredFields(input);
   for (const [field, check] of Object.entries(INPUT_CHECKS)) {
     if (field in input) check(input[field], `input.${field}`);

@@ -3,16 +3,14 @@
 import { parseJson, property } from "./json.js";
 import { idOf } from "./task.js";
 
-/** Where a task_id or taskId has its value. Each pattern only reads forwards: a hostile text costs no time. */
+/** Where a task_id or taskId has its value. Each only reads forwards: a hostile text costs no time. */
 const IN_TEXT = [
   // JSON at any depth, and its relatives: "task_id": "t-1", taskId = 't-1'
   /(?:^|[^\w.-])task_?id["'\]]*\s*[:=]\s*["']([^"'\s]+)["']/gi,
-  // A number, with all its digits: "task_id": 831922345719271433
-  /["']task_?id["']\s*:\s*([\w.-]+)/gi,
+  // A number with all its digits, or a form: "task_id": 831922345719271433, &task_id=t-1
+  /(?:^|["'?&\s])task_?id(?:["']\s*:\s*|=)([\w.:-]+)/gi,
   // XML: <task_id>t-1</task_id>
   /<(?:\w+:)?task_?id\b[^<>]*>\s*(?:<!\[CDATA\[)?([^\s<>[\]]+)/gi,
-  // A form or a query: task_id=t-1
-  /(?:^|[?&\s])task_?id=([\w.:-]+)/gi,
 ];
 
 /** In JSON that is cut off. */
@@ -29,17 +27,17 @@ export function taskIdIn(
   const plain = withoutEscapes(text);
   const parent = withoutEscapes(parentTaskId ?? "");
   const isNew = (id: string) => id !== parent && !NO_ID.test(id);
-  const idBy = (pattern: RegExp) =>
-    [...plain.matchAll(pattern)].map(([, id = ""]) => id).find(isNew);
+  const idBy = (patterns: RegExp[]) =>
+    patterns
+      .flatMap((pattern) => [...plain.matchAll(pattern)])
+      .map(([, id = ""]) => id)
+      .find(isNew);
 
-  for (const pattern of IN_TEXT) {
-    const id = idBy(pattern);
-    if (id !== undefined) return id;
-  }
-  if (!isSuccess) return undefined;
+  const named = idBy(IN_TEXT);
+  if (named !== undefined || !isSuccess) return named;
   // {"code":"success","data":"t-1"}, {"id":"t-1"}, {"data":{"id":"t-1"}}
   const json = parseJson(text);
-  if (json === undefined) return idBy(IN_CUT_JSON);
+  if (json === undefined) return idBy([IN_CUT_JSON]);
   const data = property(json, "data");
   const inner = typeof data === "string" ? parseJson(data) : data;
   const ids = [data, property(json, "id"), property(inner, "id")].map(idOf);

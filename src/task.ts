@@ -45,15 +45,16 @@ export function asWrappedTask(outer: unknown): LipSyncTask | undefined {
   const held = property(outer, "data");
   const inner = asTask(held) ?? asTask(property(held, "data"));
   // Only the gateway's own id can be queried.
-  const task_id = idOf(property(outer, "task_id")) ?? inner?.task_id;
+  const id = idOf(property(outer, "task_id"));
+  const own = id === undefined ? {} : { task_id: id };
   const task_status = property(outer, "status");
   const task_status_msg = textOf(property(outer, "fail_reason")) ?? inner?.task_status_msg;
-  const wrapped = asTask({ ...inner, task_id, task_status, task_status_msg });
+  const wrapped = asTask({ ...inner, ...own, task_status, task_status_msg });
   // Without Kling's response there is no video.
   if (!inner) return wrapped?.task_status === "succeed" ? undefined : wrapped;
   // A gateway that gives a task up leaves Kling's status as it was.
   if (wrapped?.task_status === "failed" && !isDone(inner)) return wrapped;
-  return { ...inner, task_id: task_id ?? inner.task_id };
+  return { ...inner, ...own };
 }
 
 /** Kling's word for a status; an unknown word is returned unchanged. */

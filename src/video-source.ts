@@ -1,6 +1,5 @@
 // Exactly one of video_id and video_url, as a type and at run time.
 import { InvalidRequestError } from "./errors.js";
-import { withoutBlanks } from "./fields.js";
 import type { RequestInput } from "./wire.js";
 
 // The compiler prints this text in its errors, and the names of the interfaces below.
@@ -24,12 +23,10 @@ export type VideoSource = VideoIdUnlessVideoUrl | VideoUrlUnlessVideoId;
 const MISSING = "The video is missing: give input.video_id or input.video_url.";
 const BOTH = "Give input.video_id or input.video_url, not both.";
 
-/** A copy of `input` with one video; a blank field counts as absent. Throws unless one is left. */
-export function requireOneVideo(input: Record<string, unknown>): Record<string, unknown> {
-  const copy = withoutBlanks(input, ["video_id", "video_url"]);
-  const hasId = "video_id" in copy;
-  const hasUrl = "video_url" in copy;
+/** Throws unless an `input` without blank fields has one video. */
+export function requireOneVideo(input: object): void {
+  const hasId = "video_id" in input;
+  const hasUrl = "video_url" in input;
   if (hasId && hasUrl) throw new InvalidRequestError(BOTH, "input.video_url");
   if (!hasId && !hasUrl) throw new InvalidRequestError(MISSING, "input.video_url");
-  return copy;
 }

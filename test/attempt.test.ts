@@ -145,11 +145,27 @@ describe("an abort", () => {
     }
   });
 
-  it("before the call sends nothing", async () => {
-    const { client, sent } = setUp();
+  it("before the call sends nothing, and does not ask for the key", async () => {
+    const key = vi.fn(() => apiKey);
+    const { client, sent } = setUp([], { apiKey: key });
     const signal = AbortSignal.abort("no");
     await expect(client.create(request, { signal })).rejects.toBe("no");
     await expect(client.get("t", { signal })).rejects.toBe("no");
+    expect(sent).toEqual([]);
+    expect(key).not.toHaveBeenCalled();
+  });
+
+  it.each(["comes", "fails"])("before the key %s sends nothing", async (end) => {
+    let settle: (key: string | Promise<string>) => void = () => undefined;
+    const key = new Promise<string>((resolve) => (settle = resolve));
+    const { client, sent } = setUp([], { apiKey: () => key });
+    const controller = new AbortController();
+    const ended = client.create(request, { signal: controller.signal });
+    controller.abort("no");
+    await expect(ended).rejects.toBe("no");
+    // An unhandled rejection would fail the test run.
+    settle(end === "comes" ? apiKey : Promise.reject(new Error("no key")));
+    await new Promise(setImmediate);
     expect(sent).toEqual([]);
   });
 });

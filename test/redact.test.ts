@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
+import { cpuMs } from "./fixtures/cpu.js";
 import { redactorOf, redactError } from "../src/redact.js";
 
 const key = 'sk-a/b"c\\d+E9';
@@ -27,10 +28,11 @@ describe("a redactor", () => {
 
   it.each([["\\"], ["%5c"], ["\\u005c"], ["sk-"], ["%25"]])("reads 1 MiB of %j in time", (part) => {
     const text = part.repeat(2 ** 20 / part.length);
-    const start = performance.now();
-    expect(redact(text)).toBe(text);
-    expect(redactorOf("-_-_-_")(text)).toBe(text);
-    expect(performance.now() - start).toBeLessThan(5000);
+    const spentMs = cpuMs(() => {
+      expect(redact(text)).toBe(text);
+      expect(redactorOf("-_-_-_")(text)).toBe(text);
+    });
+    expect(spentMs).toBeLessThan(5000);
   });
 
   it.each([
@@ -43,9 +45,10 @@ describe("a redactor", () => {
     );
     for (const long of [`sk-7${varied.join("")}`, `sk-7${"a".repeat(8192)}`]) {
       const text = spoil(long).repeat(125);
-      const start = performance.now();
-      expect(redactorOf(long)(`${text}${long}`)).toBe(`${text}***`);
-      expect(performance.now() - start).toBeLessThan(1000);
+      const spentMs = cpuMs(() => {
+        expect(redactorOf(long)(`${text}${long}`)).toBe(`${text}***`);
+      });
+      expect(spentMs).toBeLessThan(1000);
     }
   });
 

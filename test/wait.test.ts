@@ -191,7 +191,9 @@ describe("the last poll", () => {
   it.each([
     [400, 790, [0, 420, 590]],
     [10_000, 60_000, [0, 10_500, 21_000, 31_500, 42_000, 52_500, 57_500]],
+    // The pause would end exactly at the timeout, and in the next row exactly at the last poll.
     [10_000, 10_500, [0, 8000]],
+    [10_000, 13_000, [0, 10_500]],
     [60_000, 30_000, [0, 27_500]],
   ])("with an interval of %i and a timeout of %i comes before it", async (every, limit, at) => {
     const { ended, polledAt } = waitFor([], { intervalMs: every, timeoutMs: limit });

@@ -7,7 +7,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { Queue } from "bullmq";
 import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { npmInstall, pack, root, run } from "../../scripts/package/pack.js";
+import { npmInstall, pack, root, run } from "../../scripts/pack.js";
 import { createLipSyncClient } from "../../src/index.js";
 import { createFakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";

@@ -5,7 +5,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { build } from "esbuild";
 import type { TestContext } from "vitest";
-import { root } from "../../scripts/package/pack.js";
+import { root } from "../../scripts/pack.js";
 
 /** The steps of a job until its task is stored, each named after the command that comes next. */
 export const STEPS = [

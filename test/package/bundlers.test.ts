@@ -3,8 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
-import { BUDGETS } from "../../scripts/package/budget.js";
-import { install, run } from "../../scripts/package/pack.js";
+import { BUDGETS } from "../../scripts/budget.js";
+import { install, run } from "../../scripts/pack.js";
 import { bundle, consumer } from "./consumer.js";
 
 const VITE = "8.3.8";

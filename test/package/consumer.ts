@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 import { inject } from "vitest";
-import { install } from "../../scripts/package/pack.js";
+import { install } from "../../scripts/pack.js";
 
 export const consumer = inject("consumer");
 

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
-import { install, run } from "../../scripts/package/pack.js";
+import { install, run } from "../../scripts/pack.js";
 import { pages } from "../fixtures/markdown.js";
 import { temporaryFolders } from "../fixtures/scripts.js";
 import { requireChromium } from "../fixtures/tools.js";

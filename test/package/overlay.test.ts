@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
-import { install, root, run } from "../../scripts/package/pack.js";
+import { install, root, run } from "../../scripts/pack.js";
 import { placesIn } from "../../scripts/spec/generate.js";
 import { temporaryFolders } from "../fixtures/scripts.js";
 

@@ -3,7 +3,7 @@
 import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { install, run } from "../../scripts/package/pack.js";
+import { install, run } from "../../scripts/pack.js";
 import { below } from "../fixtures/markdown.js";
 import { requireChromium } from "../fixtures/tools.js";
 import { bundle, consumer, installNode, NODE_VERSIONS } from "./consumer.js";

@@ -3,7 +3,7 @@ import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import type { TestProject } from "vitest/node";
-import { npmInstall, pack, root } from "../../scripts/package/pack.js";
+import { npmInstall, pack, root } from "../../scripts/pack.js";
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -2,7 +2,7 @@
 import { cp, mkdir, readFile, symlink } from "node:fs/promises";
 import path from "node:path";
 import { expect, inject, it } from "vitest";
-import { install, root, run } from "../../scripts/package/pack.js";
+import { install, root, run } from "../../scripts/pack.js";
 import { BULLMQ_VERSIONS, installBullMq } from "../fixtures/bullmq.js";
 import { compile, compileMistakes } from "../fixtures/tsc.js";
 import { consumer } from "./consumer.js";

@@ -1,5 +1,5 @@
-// What Node's own fetch makes of a server that misbehaves in every way: each call ends as the
-// decision table says, and the key is nowhere in what it ends with.
+// What Node's own fetch makes of a server that misbehaves below HTTP or in it: each call ends as the
+// decision table says, and the key is nowhere in what it ends with. The table itself is in unit tests.
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
@@ -17,11 +17,8 @@ import {
   bodyWith,
   decide,
   type Decision,
-  envelopes,
-  envelopesWithTask,
-  failureRows,
+  ECHO,
   NEVER_CONNECTED,
-  statuses,
   UNCERTAIN,
   UNCERTAIN_FOR_GOOD,
 } from "../fixtures/decisions.js";
@@ -123,55 +120,30 @@ function echoing(status: number, text: string, location?: string): Reaction {
   };
 }
 
-describe.each(statuses)("a response with status %i", (status) => {
-  it.each(methods)("ends %s as the decision table says, whatever the body", async (method) => {
-    const isBare = status === 204 || status === 304;
-    const isRedirect = [301, 302, 303, 307, 308].includes(status);
-    const elsewhere = other.place(echoing(200, whole));
-    const location = `${elsewhere.baseUrl}/here?key=${encodeURIComponent(apiKey)}`;
-    const seen: object[] = [];
-    const right: object[] = [];
-    for (const envelope of [...envelopes, ...envelopesWithTask]) {
-      const { name } = envelope;
-      const body = bodyWith(echo, envelope);
-      const place = server.place(echoing(status, body, isRedirect ? location : undefined));
-      const { outcome, value } = await endingOf(method, place.baseUrl);
-      seen.push({ name, ...outcome, requests: place.received.length });
-      if (status <= 299 && !isBare && "isTask" in envelope) {
-        right.push({ name, error: "none", attempts: 1, requests: 1 });
-        expect(value).toMatchObject({ task_id: "task-1", task_status: "submitted" });
-        continue;
-      }
-      const { code, taskId, requestId = "request-of-the-header" } = isBare ? {} : envelope;
-      const decision = decide(isBare ? { status } : { ...envelope, status });
-      const says = decided("ApiError", method, decision);
-      right.push({ name, ...says, status, code, requestId, taskId, requests: says.attempts });
-      const { message, headers } = value as ApiError;
-      expect(message).toContain(`${asked[method]} returned ${status}`);
-      if (code !== undefined) expect(message).toContain(`code ${code}`);
-      expect(message).toContain(`request id ${requestId}`);
-      expect(headers.get("x-echo")).toBe("Bearer ***");
-      if (!isRedirect) continue;
-      expect(message).toMatch(new RegExp(`${elsewhere.baseUrl}/here\\?key=\\*\\*\\*.*baseUrl`));
-      expect(headers.get("location")).toContain(elsewhere.baseUrl);
-    }
-    expect(seen).toEqual(right);
-    expect(elsewhere.received).toEqual([]);
-  });
-});
-
-describe("a fetch that fails", () => {
-  const cause = Object.assign(new Error("no"), { request: { headers: { authorization: echo } } });
-  const rows = [
-    ...failureRows.filter((row) => row.in === "fetch"),
-    { name: "a request in its cause", error: () => new Error("no", { cause }), ...UNCERTAIN },
-  ];
-
-  it.each(rows)("ends as the decision table says, without the key: $name", async (row) => {
-    const fetch = () => Promise.reject(row.error(echo));
+describe("a response of an error", () => {
+  // The first could make fetch ask for a password; the last has no body.
+  it.each([401, 429, 503, 304])("with %i is sent once an attempt", async (status) => {
     for (const method of methods) {
-      const { outcome } = await endingOf(method, "http://127.0.0.1", { fetch });
-      expect(outcome).toEqual(decided("ConnectionError", method, row));
+      const body = bodyWith(echo, { body: `{"code":5000,"message":"${ECHO}"}` });
+      const place = server.place(echoing(status, body));
+      const { outcome, value } = await endingOf(method, place.baseUrl);
+      const code = status === 304 ? undefined : 5000;
+      const says = decided("ApiError", method, decide({ status, code }));
+      expect(outcome).toEqual({ ...says, status, code, requestId: "request-of-the-header" });
+      expect(place.received).toHaveLength(says.attempts);
+      expect((value as ApiError).headers.get("x-echo")).toBe("Bearer ***");
+    }
+  });
+
+  it.each([301, 302, 303, 307, 308])("with %i is not followed", async (status) => {
+    for (const method of methods) {
+      const elsewhere = other.place(echoing(200, whole));
+      const location = `${elsewhere.baseUrl}/here?key=${encodeURIComponent(apiKey)}`;
+      const place = server.place(echoing(status, "", location));
+      const { outcome, value } = await endingOf(method, place.baseUrl);
+      expect(outcome).toMatchObject({ ...decided("ApiError", method, decide({ status })), status });
+      expect((value as Error).message).toContain(`${elsewhere.baseUrl}/here?key=***`);
+      expect([place.received.length, elsewhere.received.length]).toEqual([1, 0]);
     }
   });
 });
@@ -199,7 +171,6 @@ describe("a failed TLS handshake", () => {
 
   it.each<[string, (socket: Socket) => void]>([
     ["resets", (socket) => socket.once("data", () => socket.resetAndDestroy())],
-    ["closes", (socket) => socket.once("data", () => socket.end())],
     ["speaks plain HTTP", (socket) => socket.once("data", () => socket.end(plain))],
     ["has no certificate", (socket) => tls.emit("connection", socket)],
   ])("is not certain when the server %s", async (_, react) => {
@@ -315,7 +286,8 @@ describe("no complete response in time", () => {
       const tookMs = performance.now() - startedAt;
       const right = decided("ConnectionError", method, UNCERTAIN);
       expect({ name, ...outcome }).toEqual({ name, ...right });
-      expect(value).toHaveProperty("message", `${asked[method]} timed out after ${timeoutMs} ms.`);
+      const said = `${asked[method]} timed out after ${timeoutMs} ms.`;
+      expect((value as Error).message).toContain(said);
       // Timers may fire a millisecond early.
       expect(tookMs).toBeGreaterThan(timeoutMs * outcome.attempts - 5);
       await closed(place.received);
@@ -348,10 +320,10 @@ describe("a large response", () => {
   }
 
   const sized = { "content-length": String(50 * mebibyte) };
-  const cases = [200, 400, 500].flatMap((status) => [
-    { status, name: "announced by its length", headers: sized },
-    { status, name: "sent in chunks", headers: {} },
-  ]);
+  const cases = [
+    { status: 200, name: "announced by its length", headers: sized },
+    { status: 500, name: "sent in chunks", headers: {} },
+  ];
 
   it.each(cases)("with $status, 50 MB, $name, is read to 1 MiB", async ({ status, headers }) => {
     for (const method of methods) {
@@ -373,7 +345,7 @@ describe("a large response", () => {
     }
   });
 
-  it.each(methods)("that gzip expands without end is read to 1 MiB by %s", async (method) => {
+  it("that gzip expands without end is read to 1 MiB", async () => {
     let peak = 0;
     const place = server.place((response) => {
       response.writeHead(200, { "content-encoding": "gzip" });
@@ -388,52 +360,19 @@ describe("a large response", () => {
       more();
     });
     const before = memoryUsed();
-    const { outcome } = await endingOf(method, place.baseUrl);
-    expect(outcome).toMatchObject(decided("ApiError", method, UNCERTAIN_FOR_GOOD));
+    const { outcome } = await endingOf("create", place.baseUrl);
+    expect(outcome).toMatchObject(decided("ApiError", "create", UNCERTAIN_FOR_GOOD));
     await closed(place.received);
     expect(peak - before).toBeLessThan(60 * mebibyte);
   });
 });
 
-describe("a body of a strange shape", () => {
-  const text = (value: unknown) => JSON.stringify(value);
-  const data = (data: unknown) => text({ code: 0, data });
-  const deep = "[".repeat(100_000) + "]".repeat(100_000);
-
-  it.each<[string, body: string | Buffer, code?: number | string | undefined, taskId?: string]>([
-    ["random bytes", noise],
-    ["an array nested 100,000 deep", deep],
-    ["an array that is never closed", "[".repeat(100_000)],
-    ["an array of envelopes", text([{ code: 0, data: task }])],
-    ["the bare task", text(task), undefined, "task-1"],
-    ["a word for a code", text({ code: "success", data: task }), "success", "task-1"],
-    ["an array for data", data([task]), 0, "task-1"],
-    ["a deep array for data", `{"code":0,"data":${deep}}`, 0],
-    ["an empty task id", data({ ...task, task_id: " " }), 0],
-    ["a number for a task id", data({ ...task, task_id: 123 }), 0, "123"],
-    ["a number that is too large", data({ ...task, task_id: 2 ** 60 }), 0],
-    ["null for a status", data({ ...task, task_status: null }), 0, "task-1"],
-    ["everything in __proto__", `{"__proto__":${data(task)}}`],
-    ["the data in __proto__", `{"code":0,"__proto__":${text({ data: task })}}`, 0],
-    ["the task in __proto__", `{"code":0,"data":{"__proto__":${text(task)}}}`, 0],
-    ["a gzip stream that is cut off, in complete HTTP", zipped.subarray(0, -12)],
-  ])("is not a task: %s", async (name, body, code, taskId) => {
-    const headers = name.includes("gzip") ? { "content-encoding": "gzip" } : {};
-    const place = server.place((response) => response.writeHead(200, headers).end(body));
-    for (const method of methods) {
-      const { outcome } = await endingOf(method, place.baseUrl);
-      const right = decided("ApiError", method, UNCERTAIN_FOR_GOOD);
-      expect(outcome).toEqual({ ...right, status: 200, code, taskId });
-    }
-    expect(place.received).toHaveLength(methods.length);
-    expect("task_id" in {}).toBe(false);
-  });
-
+describe("a response that comes in a strange way", () => {
   const typed = (headers: Record<string, string>, body: string | Buffer = whole): Reaction => {
     return (response) => response.writeHead(200, headers).end(body);
   };
   const inBytes: Reaction = (response) => {
-    const bytes = Buffer.from(text({ code: 0, message: "成功😀", data: task }));
+    const bytes = Buffer.from(JSON.stringify({ code: 0, message: "成功😀", data: task }));
     const write = (index: number) => {
       if (index === bytes.length) response.end();
       else response.write(bytes.subarray(index, index + 1), () => setImmediate(write, index + 1));
@@ -443,57 +382,24 @@ describe("a body of a strange shape", () => {
   const hinted: Reaction = (response) => {
     response.writeEarlyHints({ link: "</a>; rel=preload" }, () => response.end(whole));
   };
-  const inProto = `{"__proto__":{"code":1303},"code":0,"data":${text(task)}}`;
 
   it.each([
-    ["called HTML", typed({ "content-type": "text/html" })],
-    ["called text in another charset", typed({ "content-type": "text/plain; charset=gbk" })],
-    ["called nonsense", typed({ "content-type": "nonsense" })],
-    ["without a content type", typed({})],
     ["written byte by byte", inBytes],
     ["ended by the connection", raw(`${head}connection: close\r\n\r\n${whole}`, end)],
     ["in a gzip stream", typed({ "content-encoding": "gzip" }, zipped)],
     ["after an early hint", hinted],
-    ["after a byte order mark", typed({}, `\uFEFF${whole}`)],
-    ["with a deep field", typed({}, `{"code":0,"message":${deep},"data":${text(task)}}`)],
-    ["with a __proto__ beside it", typed({}, inProto)],
   ])("is a task all the same: %s", async (_, react) => {
     const place = server.place(react);
     for (const method of methods) {
       expect((await endingOf(method, place.baseUrl)).value).toEqual(task);
     }
   });
-});
 
-describe("the key that a server echoes", () => {
-  const odd = `sk-"odd"\\key/{1}+%41`;
-  const json = JSON.stringify(odd).slice(1, -1);
-  const escape = (character: string) => character.charCodeAt(0).toString(16).padStart(2, "0");
-  const escaped = Array.from(odd, (character) => `\\u00${escape(character)}`).join("");
-
-  it.each([
-    ["as it is", odd],
-    ["as JSON has it", json],
-    ["as PHP's JSON has it", json.replaceAll("/", "\\/")],
-    ["with every character as an escape", escaped],
-    ["as upper-case escapes", escaped.toUpperCase().replaceAll("\\U", "\\u")],
-    ["percent-encoded", encodeURIComponent(odd)],
-    ["in upper case", odd.toUpperCase()],
-  ])("is taken out %s", async (_, spelling) => {
-    const place = server.place((response) => {
-      response.writeHead(400, spelling, { "x-echo": spelling, location: `/?key=${spelling}` });
-      response.end(`{"code":1201,"message":"${spelling}","request_id":"${spelling}"}`);
-    });
+  it("is not a task if its gzip stream is cut off in complete HTTP", async () => {
+    const place = server.place(typed({ "content-encoding": "gzip" }, zipped.subarray(0, -12)));
     for (const method of methods) {
-      const { value } = await endingOf(method, place.baseUrl, { apiKey: odd });
-      expect(value).toBeInstanceOf(ApiError);
-      const { body, headers, message } = value as ApiError;
-      const all = [body, message, inspect(value, { depth: null }), JSON.stringify([...headers])];
-      for (const secret of [spelling, odd, JSON.stringify(spelling).slice(1, -1)]) {
-        expect(all.join("\n")).not.toContain(secret);
-      }
-      expect(body).toContain("***");
-      expect(headers.get("x-echo")).toBe("***");
+      const { outcome } = await endingOf(method, place.baseUrl);
+      expect(outcome).toMatchObject(decided("ApiError", method, UNCERTAIN_FOR_GOOD));
     }
   });
 });

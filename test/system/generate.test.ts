@@ -1,9 +1,10 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import ts from "typescript";
 import { describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
+import { main } from "../../scripts/generate.js";
 import { placesIn } from "../../scripts/spec/generate.js";
+import { openInEditor } from "../fixtures/compiler.js";
 import * as scripts from "../fixtures/scripts.js";
 
 // Processes and openapi-typescript are slow on a busy machine.
@@ -20,20 +21,20 @@ async function folder(files: Record<string, string> = {}): Promise<string> {
   return at;
 }
 
-const cli = (args: string[], cwd?: string) => scripts.script("scripts/generate.ts", args, cwd);
+const cli = (args: string[]) => scripts.runInProcess(main, args);
 
 const wrote = (names: string) => ({ exitCode: 0, stdout: `Wrote ${names}.\n`, stderr: "" });
 
 const read = (...names: string[]) => readFile(path.join(...names), "utf8");
 
 describe("npm run generate", () => {
-  it.concurrent("finds the committed files up to date with --check", async () => {
+  it("finds the committed files up to date with --check", async () => {
     const before = await scripts.contents(places.generated);
     expect(await cli(["--check"])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
     expect(await scripts.contents(places.generated)).toEqual(before);
   });
 
-  it.concurrent("names the files that are not up to date, and writes them", async () => {
+  it("names the files that are not up to date, and writes them", async () => {
     const at = await newFolder();
     const [out, docs] = [path.join(at, "out"), path.join(at, "docs")];
     await cp(places.generated, out, { recursive: true });
@@ -53,35 +54,31 @@ describe("npm run generate", () => {
     expect(await scripts.contents(at)).toMatchObject({ "out/schema.ts": before["out/schema.ts"] });
   });
 
-  it.concurrent("writes the page of the voices from the data that --voices names", async () => {
+  it("writes the page of the voices from the data that --voices names", async () => {
     const at = await folder({ "one.yaml": "sources: []\nvoices: []\n" });
-    const args = ["--voices", "one.yaml", "--out", "out", "--docs", "."];
-    expect(await cli(args, at)).toEqual(wrote("openapi.yaml, schema.ts, voices.ts, voices.md"));
+    const out = path.join(at, "out");
+    const args = ["--voices", path.join(at, "one.yaml"), "--out", out, "--docs", at];
+    expect(await cli(args)).toEqual(wrote("openapi.yaml, schema.ts, voices.ts, voices.md"));
     expect(await read(at, "voices.md")).toContain("- 0 ids are known");
   });
 
-  it.concurrent("writes the same bytes wherever it runs", async () => {
+  it("writes the same bytes in another folder, as a program of its own", async () => {
     const at = await folder({ "page.yaml": published, "fixes.yaml": await read(places.overlay) });
     const inputs = ["--spec", "page.yaml", "--overlay", "./fixes.yaml"];
-    const relative = [...inputs, "--out", "new/relative", "--docs", "new/docs"];
-    const absolute = [`--spec=${at}/page.yaml`, `--overlay=${at}/fixes.yaml`];
-    absolute.push(`--out=${at}/absolute`, `--docs=${at}/docs`);
-    const runs = await Promise.all([cli(relative, at), cli(absolute)]);
+    const args = [...inputs, "--out", "new/relative", "--docs", "new/docs"];
     const names = ["openapi.yaml", "schema.ts", "voices.ts"];
-    const all = wrote([...names, "voices.md"].join(", "));
-    expect(runs).toEqual([all, all]);
-    for (const out of ["absolute", "new/relative"]) {
-      expect(await readdir(path.join(at, out))).toEqual(names);
-      for (const name of names) {
-        const committed = await read(places.generated, name);
-        const sources = "Sources: spec/lip-sync.yaml, spec/overlay.yaml\n";
-        const expected = committed.replace(sources, "Sources: page.yaml, fixes.yaml\n");
-        expect(await read(at, out, name)).toBe(expected);
-      }
+    const run = await scripts.script("scripts/generate.ts", args, at);
+    expect(run).toEqual(wrote([...names, "voices.md"].join(", ")));
+    expect(await readdir(path.join(at, "new/relative"))).toEqual(names);
+    for (const name of names) {
+      const committed = await read(places.generated, name);
+      const sources = "Sources: spec/lip-sync.yaml, spec/overlay.yaml\n";
+      const expected = committed.replace(sources, "Sources: page.yaml, fixes.yaml\n");
+      expect(await read(at, "new/relative", name)).toBe(expected);
     }
   });
 
-  it.concurrent("lists its options with --help", async () => {
+  it("lists its options with --help", async () => {
     const { stdout, ...ended } = await cli(["--help"]);
     expect(ended).toEqual({ exitCode: 0, stderr: "" });
     for (const option of ["--check", "--spec", "--overlay", "--voices", "--out", "--docs"]) {
@@ -90,9 +87,19 @@ describe("npm run generate", () => {
   });
 
   const stale = "target: $.info, x-was: { title: '' }, update: { title: 可灵 }";
-  it.concurrent.each<[string, string[], RegExp]>([
+  const files = {
+    "page.yaml": "{ openapi: 3.1.0, info: { title: 对口型 }, tags: [{ $ref: '#/B' }] }",
+    "2.yaml": "swagger: '2.0'",
+    "bad.yaml": "info:\n  title: a: b\n",
+    "no.yaml": "overlay: [\n",
+    "none.yaml": "{ overlay: 1.1.0, actions: [] }",
+    "stale.yaml": `{ overlay: 1.1.0, actions: [{ x-id: info.title, ${stale} }] }`,
+    "schema.ts": "as it was",
+  };
+
+  it.each<[string, [option?: string, file?: string], RegExp]>([
     ["an unknown option", ["--chekc"], /^Unknown option '--chekc'.*\n$/],
-    ["a missing file", ["--spec", "lost.yaml"], /^lost\.yaml cannot be read \(ENOENT\)\.\n$/],
+    ["a missing file", ["--spec", "lost.yaml"], /^\S+lost\.yaml cannot be read \(ENOENT\)\.\n$/],
     ["Swagger 2", ["--spec", "2.yaml"], /^2\.yaml is not an OpenAPI .+: it says "2\.0"\.\n$/],
     [
       "a bad page",
@@ -109,21 +116,16 @@ describe("npm run generate", () => {
       // openapi-typescript prints each problem, the message has the last.
       "a $ref that leads nowhere",
       [],
-      /Can't resolve \$ref at #\/tags[^]+^page\.yaml cannot be converted to types: Can't [^\n]+\n$/m,
+      /^page\.yaml cannot be converted to types: Can't resolve \$ref at #\/tags[^\n]+\n$/m,
     ],
   ])("refuses %s with exit code 1 and a message, and writes nothing", async (_, args, message) => {
-    const at = await folder({
-      "page.yaml": "{ openapi: 3.1.0, info: { title: 对口型 }, tags: [{ $ref: '#/B' }] }",
-      "2.yaml": "swagger: '2.0'",
-      "bad.yaml": "info:\n  title: a: b\n",
-      "no.yaml": "overlay: [\n",
-      "none.yaml": "{ overlay: 1.1.0, actions: [] }",
-      "stale.yaml": `{ overlay: 1.1.0, actions: [{ x-id: info.title, ${stale} }] }`,
-      "schema.ts": "as it was",
-    });
+    const at = await folder(files);
     const before = await scripts.contents(at);
-    const defaults = ["--spec", "page.yaml", "--overlay", "none.yaml", "--out", "."];
-    scripts.expectRefusal(await cli([...defaults, ...args], at), message);
+    const [spec, overlay] = ["page.yaml", "none.yaml"].map((name) => path.join(at, name));
+    const defaults = [`--spec=${spec}`, `--overlay=${overlay}`, "--out", at];
+    const [option, file] = args;
+    const given = file === undefined ? option : `${option}=${path.join(at, file)}`;
+    scripts.expectRefusal(await cli([...defaults, ...(given ? [given] : [])]), message);
     expect(await scripts.contents(at)).toEqual(before);
   });
 });
@@ -157,42 +159,22 @@ Tools:   scripts/generate.ts, openapi-typescript`;
 type Voice = Extract<LipSyncRequest["input"], { mode: "text2video" }>["voice_id"];
 export const known: Voice = "";
 export const other: Voice = String(known);`;
-    const { file, service } = editorWith(code);
+    const file = path.join(scripts.project, "test", "edited.mts");
+    const service = openInEditor(file, code);
     expect(service.getSemanticDiagnostics(file)).toEqual([]);
     const completions = service.getCompletionsAtPosition(file, code.indexOf('"";') + 1, undefined);
     expect(completions?.entries).toHaveLength(46);
     expect(completions?.entries.map(({ name }) => name)).toContain("oversea_male1");
   });
 
-  it.concurrent("openapi.yaml is what another overlay tool makes of the same page", async () => {
-    const redocly = path.join(scripts.project, "node_modules", "@redocly", "cli", "bin", "cli.js");
-    const output = path.join(await newFolder(), "bundle.json");
-    const args = ["bundle", "spec/lip-sync.yaml", "--overlay", "spec/overlay.yaml", "-o", output];
-    const { exitCode, stderr } = await scripts.node([redocly, ...args]);
+  it("openapi.yaml is converted by openapi-typescript's own command line, in this folder", async () => {
+    const bin = path.join(scripts.project, "node_modules", "openapi-typescript", "bin", "cli.js");
+    const output = path.join(await newFolder(), "schema.ts");
+    const { exitCode, stderr } = await scripts.node([bin, "generated/openapi.yaml", "-o", output]);
     expect(exitCode, stderr).toBe(0);
-    const committed: unknown = parse(await read(places.generated, "openapi.yaml"));
-    expect(JSON.parse(await read(output))).toEqual(committed);
+    expect(await read(output)).toContain("task_status");
   });
 });
-
-/** What an editor asks about a file of the project. */
-function editorWith(code: string) {
-  const file = path.join(scripts.project, "test", "edited.mts");
-  const config = { extends: "./tsconfig.json", files: [file] };
-  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, scripts.project);
-  const service = ts.createLanguageService({
-    getCompilationSettings: () => options,
-    getScriptFileNames: () => [file],
-    getScriptVersion: () => "1",
-    getScriptSnapshot: (name) =>
-      ts.ScriptSnapshot.fromString(name === file ? code : (ts.sys.readFile(name) ?? "")),
-    getCurrentDirectory: () => scripts.project,
-    getDefaultLibFileName: ts.getDefaultLibFilePath,
-    fileExists: (name) => ts.sys.fileExists(name),
-    readFile: (name) => ts.sys.readFile(name),
-  });
-  return { file, service };
-}
 
 describe("spec/", () => {
   it("README.md records the sha256 of lip-sync.yaml", async () => {

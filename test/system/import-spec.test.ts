@@ -2,6 +2,8 @@ import { cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { decode } from "../../scripts/files.js";
+import { main as generateMain } from "../../scripts/generate.js";
+import { main } from "../../scripts/import-spec.js";
 import { placesIn } from "../../scripts/spec/generate.js";
 import { importSpec, type Outcome } from "../../scripts/spec/import.js";
 import * as pages from "../fixtures/page.js";
@@ -134,10 +136,8 @@ describe("an import that was killed between its writes", () => {
     new Map(Object.entries(await scripts.contents(folder)).map(([name, { text }]) => [name, text]));
 
   it.each([
-    [["generated/openapi.yaml"]],
     [["generated/openapi.yaml", "generated/schema.ts", "spec/README.md"]],
     [["spec/lip-sync.yaml"]],
-    [["spec/lip-sync.yaml", "spec/README.md"]],
   ])("is finished by the next one if only %j were written", async (written) => {
     const [done, folder] = [await copy(), await copy()];
     await take(markdown(withNote), done);
@@ -150,75 +150,63 @@ describe("an import that was killed between its writes", () => {
 });
 
 describe("npm run spec:import", () => {
-  /** A project with its own scripts, in which the command lines run. */
-  async function clone(): Promise<string> {
-    const folder = await copy();
-    for (const name of ["scripts", "spec", "package.json", "tsconfig.json"]) {
-      const source = path.join(scripts.project, name);
-      await cp(source, path.join(folder, name), { recursive: true, force: false });
-    }
-    await symlink(path.join(scripts.project, "node_modules"), path.join(folder, "node_modules"));
-    return folder;
-  }
-
-  function run(folder: string, name: string, args: string[], input?: Buffer): Promise<scripts.Run> {
-    return scripts.script(path.join(folder, "scripts", name), args, folder, input);
-  }
-
-  it("takes a new page from standard input", async () => {
-    const folder = await clone();
-    const page = Buffer.from(`\uFEFF${windows(markdown(withNote))}`);
-    const { stdout, ...ended } = await run(folder, "import-spec.ts", ["-"], page);
-    expect(ended).toEqual({ exitCode: 0, stderr: "" });
-    expect(stdout).toMatch(
-      /^The document has changed: [^\n]+\n\nWrote spec\/lip-sync\.yaml, [^\n]+\.\n$/,
-    );
-    expect(await read(folder, "spec", "lip-sync.yaml")).toBe(windows(withNote));
-  });
-
   it("leaves a tree that an edit of the overlay and npm run generate finish", async () => {
-    const folder = await clone();
+    const folder = await copy();
     const before = await scripts.contents(folder);
-    await writeFile(path.join(folder, "page.md"), retitled);
-    const { exitCode, stdout, stderr } = await run(folder, "import-spec.ts", ["page.md"]);
-    expect(exitCode).toBe(1);
-    expect(stdout).toMatch(
-      /^The document has changed: [^\n]+\n\nWrote spec\/lip-sync\.yaml, spec\/README\.md\.\n$/,
+    const { report, problem = "" } = await take(retitled, folder);
+    expect(report).toMatch(
+      /^The document has changed: [^\n]+\n\nWrote spec\/lip-sync\.yaml, spec\/README\.md\.$/,
     );
-    expect(stderr).toMatch(/^\n1 action of [^\n]+\n- info\.title\n {4}place: /);
-    expect(stderr).toMatch(/\ngenerated\/ was not written\. Edit .+ run `npm run generate`\.\n$/);
-    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(problem).toMatch(/^\n1 action of [^\n]+\n- info\.title\n {4}place: /);
+    expect(problem).toMatch(/\ngenerated\/ was not written\. Edit .+ run `npm run generate`\.$/);
     const after = await scripts.contents(folder);
     expect(await read(folder, "spec", "lip-sync.yaml")).toBe(retitled);
     expect(await read(folder, "spec", "README.md")).toContain(sha256(retitled));
     for (const name of ["generated/openapi.yaml", "generated/schema.ts", "spec/overlay.yaml"]) {
       expect(after[name]).toEqual(before[name]);
     }
-    const { report, problem = "" } = await take(retitled, folder);
-    expect([report, `${problem}\n`]).toEqual(["Nothing changed.", stderr]);
+    expect(await take(retitled, folder)).toEqual({ report: "Nothing changed.", problem });
     expect(await scripts.contents(folder)).toEqual(after);
 
+    const places = placesIn(folder);
     const action = /\n {2}- x-id: info\.title\n[^]+?(?=\n {2}- x-id: )/;
-    await writeFile(placesIn(folder).overlay, overlay.replace(action, ""));
-    const generated = await run(folder, "generate.ts", []);
+    await writeFile(places.overlay, overlay.replace(action, ""));
+    const args = [`--spec=${places.spec}`, `--overlay=${places.overlay}`];
+    args.push(`--out=${places.generated}`);
+    const generated = await scripts.runInProcess(generateMain, args);
     expect(generated).toMatchObject({ exitCode: 0, stderr: "" });
     expect(generated.stdout).toMatch(/^Wrote openapi\.yaml, schema\.ts/);
     expect(await read(folder, "generated", "openapi.yaml")).toContain("title: 对口型\n");
     expect(await read(folder, "generated", "schema.ts")).toContain("note?: string;");
-    const finished = await scripts.contents(folder);
-    const again = await run(folder, "import-spec.ts", ["page.md"]);
-    expect(again).toEqual({ exitCode: 0, stdout: "Nothing changed.\n", stderr: "" });
-    expect(await scripts.contents(folder)).toEqual(finished);
+  });
+
+  it("takes a page from standard input into the project, as a program of its own", async () => {
+    const folder = await copy();
+    for (const name of ["scripts", "package.json", "tsconfig.json"]) {
+      const source = path.join(scripts.project, name);
+      await cp(source, path.join(folder, name), { recursive: true });
+    }
+    await symlink(path.join(scripts.project, "node_modules"), path.join(folder, "node_modules"));
+    const script = path.join(folder, "scripts", "import-spec.ts");
+    const run = (page: Buffer) => scripts.script(script, ["-"], folder, page);
+    const { stdout, ...ended } = await run(Buffer.from(`\uFEFF${windows(markdown(withNote))}`));
+    expect(ended).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toMatch(
+      /^The document has changed: [^\n]+\n\nWrote spec\/lip-sync\.yaml, [^\n]+\.\n$/,
+    );
+    expect(await read(folder, "spec", "lip-sync.yaml")).toBe(windows(withNote));
+
+    const before = await scripts.contents(folder);
+    const refused = await run(Buffer.from(`\uFEFF${published}`, "utf16le"));
+    scripts.expectRefusal(refused, /^standard input is not UTF-8 text\.\n$/);
+    expect(await scripts.contents(folder)).toEqual(before);
   });
 
   it.each([
-    ["UTF-16", ["-"], /^standard input is not UTF-8 text\.\n$/],
-    ["a missing file name", [], /^Usage: npm run spec:import -- FILE/],
-  ])("refuses %s with exit code 1 and a message, and writes nothing", async (_, args, said) => {
-    const folder = await clone();
-    const before = await scripts.contents(folder);
-    const input = Buffer.from(`\uFEFF${published}`, "utf16le");
-    scripts.expectRefusal(await run(folder, "import-spec.ts", args, input), said);
-    expect(await scripts.contents(folder)).toEqual(before);
+    ["no file name", [], /^Usage: npm run spec:import -- FILE/],
+    ["two file names", ["a.md", "b.md"], /^Usage: npm run spec:import -- FILE/],
+    ["a file that is missing", ["lost.md"], /^lost\.md cannot be read \(ENOENT\)\.\n$/],
+  ])("refuses %s with exit code 1 and a message", async (_, args, said) => {
+    scripts.expectRefusal(await scripts.runInProcess(main, args), said);
   });
 });

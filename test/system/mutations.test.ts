@@ -76,10 +76,7 @@ const input = setIn(...INPUT);
 const fields = setIn(...INPUT, "properties");
 const field = (name: string, keys: Keys) => setIn(...INPUT, "properties", name)(keys);
 const responses = setIn(...POST, "responses");
-const response = setIn(...RESPONSE);
-const responseJson = setIn(...RESPONSE, "content", "application/json");
 const responseSchema = setIn(...RESPONSE, "content", "application/json", "schema");
-const parameter = (index: number, keys: Keys) => setIn(...POST, "parameters", `${index}`)(keys);
 const parameters = editIn(POST, "parameters");
 const required = editIn(INPUT, "required");
 
@@ -114,57 +111,35 @@ const OF_INPUT = OF_PATH.filter((id) => /^input\.(?!(?:one|all)Of)/.test(id));
 /** What the page changes, and the actions that are reported as stale. */
 const stops: [string, Mutation, ...string[]][] = [
   ["adds video_url", fields({ video_url: text }), "input.video_url"],
-  ["adds video_url as a list", fields({ video_url: list }), "input.video_url"],
-  ["adds video_url with an empty schema", fields({ video_url: {} }), "input.video_url"],
   ["adds our video_url", fields({ video_url: ours["video_url"] }), ...formed("input.video_url")],
-  ["adds callback_url", bodyFields({ callback_url: text }), "callback_url"],
   ["adds callback_url as https", bodyFields({ callback_url: https }), ...formed("callback_url")],
   ["adds voice_speed", fields({ voice_speed: { type: "number" } }), "input.voice_speed"],
   ["adds the audio", fields({ audio_type: text, audio_file: text, audio_url: text }), ...AUDIO],
   ["adds audio_file", fields({ audio_file: https }), ...formed("input.audio_file", "Base64")],
   ["adds audio_url as https", fields({ audio_url: https }), ...formed("input.audio_url")],
-  ["relaxes what is required", required((names) => names.slice(1)), REQUIRED],
   ["extends what is required", required((names) => [...names, "voice_speed"]), REQUIRED],
-  ["reorders what is required", required((names) => [...names].reverse()), REQUIRED],
   ["requires nothing", input({ required: undefined }), REQUIRED],
-  ["requires an empty list", input({ required: [] }), REQUIRED],
   ["states the rule of videos", input({ oneOf: [{ required: ["a"] }] }), "input.oneOf (videos)"],
   // The action "not blank" edits the first rule of the list, which is now the page's.
   ["states a rule", input({ allOf: [{ required: ["mode"] }] }), ...ALL_OF],
   ["drops a field that is described", fields({ text: undefined }), "input.text"],
-  ["renames a field", fields({ voice_id: undefined, voice: text }), "input.voice_id"],
   ["makes mode a number", field("mode", number), "input.mode"],
-  ["lists the values of mode", field("mode", { enum: ["text2video"] }), "input.mode"],
-  ["describes mode", field("mode", { description: "模式" }), "input.mode"],
-  ["describes video_id", field("video_id", { description: "视频ID" }), "input.video_id"],
   ["refuses an empty video_id", field("video_id", { minLength: 1 }), NOT_BLANK],
   ["makes video_id a number", field("video_id", number), "input.video_id", NOT_BLANK],
   ["refers to a list of voices", field("voice_id", { allOf: [{ $ref: "#" }] }), "input.voice_id"],
   ["adds a schema VoiceId", schemas({ VoiceId: { ...text, enum: ["a"] } }), "schemas.VoiceId"],
   ["makes task_id a number", field("task_id", number), "input.task_id"],
   ["makes the input a list", bodyFields({ input: list }), ...OF_INPUT],
-  ["makes the input a list in its type only", input({ type: "array" }), "input.required (mode)"],
   ["moves the input into a $ref", moveToComponents(FIELDS, "input", "schemas"), ...OF_INPUT],
   ["moves the body to a $ref", moveToComponents(POST, "requestBody", "requestBodies"), ...OF_BODY],
   ["requires the body", setIn(...POST, "requestBody")({ required: true }), "requestBody.required"],
-  ["makes the body XML", rename(CONTENT, "application/json", "application/xml"), ...OF_BODY],
   ["changes the example", json({ example: { input: {} } }), EXAMPLE],
-  ["drops the example", json({ example: undefined }), EXAMPLE],
   ["gives several examples", json({ examples: {} }), "requestBody.examples"],
   ["describes the response's body", responseSchema({ properties: { code: text } }), EMPTY_SCHEMA],
-  ["drops the response's schema", responseJson({ schema: undefined }), EMPTY_SCHEMA],
-  ["has a $ref as the response", responseJson({ schema: { $ref: "#/a" } }), EMPTY_SCHEMA],
   ["responds with 201", rename([...POST, "responses"], "200", "201"), ...RESPONSE_200],
-  ["describes the response", response({ description: "成功" }), "responses.200.description"],
   ["describes errors", responses({ "4XX": { description: "" } }), "post.responses (errors)"],
   ["renames the path", rename(["paths"], PATH, "/kling/v2/videos/lip-sync"), ...OF_PATH],
-  ["makes it a PUT", rename(["paths", PATH], "post", "put"), ...OF_PATH],
   ["drops the header parameters", post({ parameters: [] }), TYPE, AUTHORIZATION],
-  ["drops the list of parameters", post({ parameters: undefined }), TYPE, AUTHORIZATION],
-  ["drops Authorization", parameters((all) => all.slice(0, 1)), AUTHORIZATION],
-  ["requires Authorization", parameter(1, { required: true }), AUTHORIZATION],
-  ["changes the placeholder of the key", parameter(1, { example: "Bearer sk-…" }), AUTHORIZATION],
-  ["no longer requires Content-Type", parameter(0, { required: false }), TYPE],
   ["names Authorization twice", parameters((all) => [...all, all[1] ?? null]), AUTHORIZATION],
   ["gives the operation an id", post({ operationId: "lipSync" }), "post.operationId"],
   ["fills in the title", info({ title: "对口型" }), "info.title"],
@@ -172,7 +147,6 @@ const stops: [string, Mutation, ...string[]][] = [
   ["adds a scheme bearer", securitySchemes({ bearer: { type: "http" } }), "securitySchemes.bearer"],
   ["has security for the operation", post(secured), "post.security (empty)"],
   ["has security for the document", root(secured), "security (empty)"],
-  ["does not mention security", root({ security: undefined }), "security (empty)"],
   ["adds a schema with the name of ours", schemas({ LipSyncTask: {} }), "schemas.LipSyncTask"],
   ["has no components", root({ components: undefined }), ...OF_COMPONENTS],
   ["adds shared responses", setIn("components")({ responses: {} }), "components.responses"],
@@ -180,20 +154,16 @@ const stops: [string, Mutation, ...string[]][] = [
   ["adds the query by another name", paths({ [`${PATH}/{id}`]: { get: {} } }), "get (query)"],
 ];
 
-const VOICE = "@description The voice that speaks the text. Required in mode text2video.";
 const EXTENSIONS = ["x-apifox-status", "x-run-in-apifox"];
-const FORM = { "multipart/form-data": { schema: { type: "object", properties: { video: text } } } };
 
 /** What the page changes, and the lines of schema.ts that it adds and removes. */
 const passes: [string, Mutation | Mutation[], ...string[]][] = [
   ["adds a field to the input", fields({ seed: number }), "+seed?: number;"],
-  ["adds a field to the body", bodyFields({ model: text }), "+model?: string;"],
   [
     "adds a required field to the body",
     [bodyFields({ model: text }), body({ required: ["input", "model"] })],
     "+model: string;",
   ],
-  ["no longer requires the input", body({ required: [] }), "+input?: {", "-input: {"],
   [
     "makes video_id nullable",
     field("video_id", { nullable: true }),
@@ -201,28 +171,10 @@ const passes: [string, Mutation | Mutation[], ...string[]][] = [
     "-video_id?: string;",
   ],
   ["limits the text", field("text", { maxLength: 120 })],
-  ["refuses an empty text", field("text", { minLength: 1 })],
-  ["states a rule with anyOf", input({ anyOf: ["text", "mode"].map((a) => ({ required: [a] })) })],
-  [
-    "adds fields where it could state a rule",
-    input({ anyOf: [{ properties: { seed: number }, required: ["seed"] }] }),
-    ...["+input:", "+| {", "+| {", "+seed: number;", "+}", "-input: {"],
-  ],
-  [
-    "lists voices of its own",
-    field("voice_id", { enum: ["a", "b"] }),
-    ...[`+* ${VOICE}`, '+voice_id?: "a" | "b";', "+* @enum {string}", "+/**", "+*/"],
-    ...[`-/** ${VOICE} */`, '-voice_id?: string & components["schemas"]["VoiceId"];'],
-  ],
   [
     "adds an operation",
     paths({ "/kling/v1/voices": { get: { operationId: "listVoices", responses: {} } } }),
     ...['+"/kling/v1/voices": {', '+get: operations["listVoices"];', "+listVoices: {"],
-  ],
-  [
-    "adds an operation to the path",
-    setIn("paths", PATH)({ get: { operationId: "listTasks", responses: {} } }),
-    ...['+get: operations["listTasks"];', "+listTasks: {", "-get?: never;"],
   ],
   [
     "adds a query of something below the task",
@@ -234,26 +186,9 @@ const passes: [string, Mutation | Mutation[], ...string[]][] = [
     parameters((all) => [{ name: "trace", in: "query", schema: text }, ...all]),
     ...["+query?: {", "+trace?: string;", "-query?: never;"],
   ],
-  ["adds a kind of body", setIn(...CONTENT)(FORM), '+"multipart/form-data": {', "+video?: string;"],
-  ["adds a header", response({ headers: { "X-Id": { schema: text } } }), '+"X-Id"?: string;'],
   ["describes an error", responses({ "400": { description: "" } }), "+400: {"],
-  [
-    "says more in the description",
-    post({ description: `${at(mutated(), POST)["description"] as string}\n\n3、…` }),
-    ...["+*", "+*     3、…"],
-  ],
   ["rewrites the summary", post({ summary: "lip-sync" }), "+* lip-sync", "-* 对口型"],
-  ["deprecates the operation", post({ deprecated: true }), "+* @deprecated"],
-  [
-    "changes the example of the response",
-    setIn(...RESPONSE, "content", "application/json", "example")({ code: 1 }),
-    ...['+*       "code": 1,', '-*       "code": 0,'],
-  ],
-  ["adds a tag", editIn(POST, "tags")((all) => [...all, "new"])],
-  ["adds an extension", post({ "x-apifox-maintainer": "…" })],
   ["drops its extensions", EXTENSIONS.map((name) => post({ [name]: undefined }))],
-  ["drops the order of its fields", input({ "x-apifox-orders": undefined })],
-  ["names a server", root({ servers: [{ url: "https://gateway.example" }] })],
   ["adds a scheme", securitySchemes({ key: { type: "apiKey", in: "header", name: "X-Key" } })],
   ["adds a schema of its own", schemas({ Voice: text }), "+Voice: string;"],
   ["has another version of its own", info({ version: "2.0.0" })],
@@ -300,4 +235,10 @@ it.each(stops)("an import stops where the page %s", (_, mutate, ...ids) => {
   expect(apply).toThrow(StaleOverlayError);
   const actions = ids.map((id) => expect.objectContaining({ id }) as object);
   expect(apply).toThrow(expect.objectContaining({ actions }));
+});
+
+it("every action is stale after one of these changes", () => {
+  const others = ids.filter((id) => !stops.some(([, , ...stale]) => stale.includes(id)));
+  // It builds on "security (empty)", which is reported in its place.
+  expect(others).toEqual(["security (bearer)"]);
 });

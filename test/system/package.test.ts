@@ -2,8 +2,8 @@
 import { cp, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { pack, root, run } from "../../scripts/package/pack.js";
-import { problemsOf, unpack } from "../../scripts/package/release-check.js";
+import { pack, root, run } from "../../scripts/pack.js";
+import { problemsOf, unpack } from "../../scripts/release-check.js";
 import { readProject, temporaryFolders } from "../fixtures/scripts.js";
 import { compile, compileMistakes } from "../fixtures/tsc.js";
 

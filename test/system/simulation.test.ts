@@ -1,32 +1,28 @@
 // Thousands of calls against the fake gateway, with faults injected at random, on a virtual clock.
 // A failure names its seed. One run: SEED=123 npx vitest run test/system/simulation.test.ts
-// More than usual: RUNS=50000. Others than usual: SEED=100000 RUNS=300.
+// More than usual, as before a release: RUNS=50000.
 import { getEventListeners } from "node:events";
 import { inspect } from "node:util";
 import { expect, test, vi } from "vitest";
 import {
   ApiError,
-  ConfigurationError,
   ConnectionError,
   createLipSyncClient,
   LipSyncError,
-  type LipSyncClientOptions,
   type LipSyncTask,
   TaskFailedError,
   TaskTimeoutError,
 } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
 import * as table from "../fixtures/decisions.js";
-import { type Chance, chanceOf } from "../fixtures/random.js";
+import { type Chance, chanceOf, RUNS } from "../fixtures/random.js";
 import { request } from "../fixtures/request.js";
 
 const SEED = process.env["SEED"];
-const RUNS = Number(process.env["RUNS"] ?? (SEED === undefined ? 3000 : 1));
 const NOW = Date.UTC(2026, 0, 1);
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const DAY = 24 * 60 * MINUTE;
-const OLD_KEY = "a-key-of-yesterday";
 
 /** One request that a call sent. */
 interface Step {
@@ -54,12 +50,9 @@ const observe = (kind: Kind, signal: AbortSignal | undefined) => ({
   outcome: undefined as Outcome | undefined,
   steps: [] as Step[],
   created: [] as string[],
-  // What the caller's own functions threw: the key function, and onUpdate.
+  /** What the caller's own onUpdate threw. */
   thrown: [] as unknown[],
   keysAsked: 0,
-  lastKeyAskedAt: NaN,
-  badKeys: 0,
-  hasSlowKey: false,
   updates: 0,
   openStreams: 0,
   // Whether the caller aborted while it was pending, or before.
@@ -76,10 +69,6 @@ const worldOf = (chance: Chance, gateway: FakeGateway) => ({
   abortedAt: undefined as number | undefined,
   faultRate: 0,
   requests: 0,
-  oddPolls: 0,
-  // How often the gateway says that it does not know the task, and whether its words are its own.
-  unknownPolls: 0,
-  hasOwnWords: false,
   calls: [] as Observed[],
   // Timers of the test itself that no signal clears.
   ownTimers: 0,
@@ -135,20 +124,6 @@ function responding(row: table.ResponseRow): Fault {
   return { ...row, decision: row, respond };
 }
 
-/** The gateway creates or finds the task, and answers with its id alone. */
-const flat: Fault = {
-  decision: table.UNCERTAIN_FOR_GOOD,
-  isOpen: true,
-  async respond({ step, reach }) {
-    const response = deliver(step, await reach());
-    const { task } = step;
-    if (!task || step.decision) return response;
-    delete step.task;
-    Object.assign(step, { decision: table.UNCERTAIN_FOR_GOOD, taskId: task.task_id });
-    return Response.json({ id: task.task_id, task_id: task.task_id, object: "video", status: "" });
-  },
-};
-
 /** A response whose body is counted as open until it is cancelled. */
 function open(call: Observed, start: UnderlyingDefaultSource["start"] = () => undefined): Response {
   call.openStreams++;
@@ -161,13 +136,14 @@ function open(call: Observed, start: UnderlyingDefaultSource["start"] = () => un
 /** Sends the first half of the response; what comes after it is up to `then`. */
 function halved(
   decision: table.Decision,
-  then: (controller: ReadableStreamDefaultController, exchange: Exchange) => void,
+  then: (controller: ReadableStreamDefaultController, exchange: Exchange, half: string) => void,
 ): Fault {
   const respond = async (exchange: Exchange) => {
     const { text } = await exchange.reach();
+    const half = text.slice(0, text.length / 2);
     return open(exchange.call, (controller) => {
-      controller.enqueue(new TextEncoder().encode(text).slice(0, Math.floor(text.length / 2)));
-      then(controller, exchange);
+      controller.enqueue(new TextEncoder().encode(half));
+      then(controller, exchange, half);
     });
   };
   return { decision, respond };
@@ -194,9 +170,9 @@ const unended = (respond: Fault["respond"]): Fault => ({
 const FAULTS: Record<string, Fault> = {
   ...Object.fromEntries(table.responseRows.map((row) => [row.name, responding(row)])),
   ...Object.fromEntries(table.failureRows.map((row) => [row.name, failing(row)])),
-  "a flat response": flat,
-  "a body that ends early": halved(UNCERTAIN_FOR_GOOD, (controller, { call }) => {
+  "a body that ends early": halved(UNCERTAIN_FOR_GOOD, (controller, { call, step }, half) => {
     call.openStreams--;
+    step.taskId = /"task_id":"(.+?)"/.exec(half)?.[1];
     controller.close();
   }),
   "a body that stalls": halved(UNCERTAIN, (_, { step }) => {
@@ -254,7 +230,7 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
     must(init?.redirect === "manual", "a redirect is followed");
     must(call.created.length === 0, "a request is sent after the task was created");
     const key = new Headers(init.headers).get("authorization")?.slice("Bearer ".length);
-    must(key === gateway.apiKey || key === OLD_KEY, "another key is sent");
+    must(key === gateway.apiKey, "another key is sent");
 
     const isCalm = world.requests++ > 30 || !chance.happens(world.faultRate);
     const name = isCalm ? NO_FAULT : chance.pick(FAULT_NAMES);
@@ -283,12 +259,7 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
     if (!fault) {
       const answered = await reach();
       await travel(world, signal);
-      if (method === "POST" || answered.status !== 200) return deliver(step, answered);
-      if (world.unknownPolls-- > 0) {
-        step.isUnknownTask = true;
-        return deliver(step, { status: 404, text: '{"code":1203,"message":"no such task"}' });
-      }
-      return deliver(step, answered, makeOdd(world, taskIn(answered.text)));
+      return deliver(step, answered);
     }
     // Where a task may exist, the gateway makes one in half of the cases.
     if (fault.decision.mayHaveCreatedTask && chance.happens(0.5)) await reach();
@@ -304,79 +275,16 @@ function faultyFetch(world: World, call: Observed): typeof fetch {
 }
 
 /** The gateway's own response, which comes unless the attempt has ended before. */
-function deliver(step: Step, { status, text }: { status: number; text: string }, odd?: Odd) {
+function deliver(step: Step, { status, text }: { status: number; text: string }) {
   if (step.endedAt === undefined) {
     step.endedAt = Date.now();
-    if (status === 200) step.task = odd?.task ?? taskIn(text);
+    if (status === 200) step.task = taskIn(text);
     else step.decision = table.REFUSED;
   }
-  return new Response(odd?.text ?? text, { status });
+  return new Response(text, { status });
 }
 
 const taskIn = (text: string) => (JSON.parse(text) as { data: LipSyncTask }).data;
-
-/** What a poll sees, and the task that it is in Kling's words. */
-type Odd = { text: string; task: LipSyncTask };
-
-const WORDS: Record<string, [string, ...string[]]> = {
-  processing: ["processing", "Processing"],
-  succeed: ["SUCCEED", "succeeded", "success", "SUCCESS", "completed"],
-  failed: ["FAILED", "failure", "FAILURE", "error", "canceled", "cancelled", "expired"],
-};
-
-/** Some polls see a status of the future, or a success without its video, or all in other words. */
-function makeOdd({ chance, oddPolls, requests, hasOwnWords }: World, own: LipSyncTask): Odd {
-  let task = own;
-  if (requests <= 30 && requests % 8 < oddPolls) {
-    const result: unknown = chance.pick<unknown>([undefined, null, {}, { videos: [] }, "soon"]);
-    const odd = chance.pick<object>([
-      { task_status: "queued" },
-      { task_status: "" },
-      { task_status: "succeed", task_result: result },
-    ]);
-    task = { ...task, ...odd };
-  }
-  if (!hasOwnWords) return { task, text: JSON.stringify({ code: 0, data: task }) };
-  const task_status = chance.pick(WORDS[task.task_status] ?? [task.task_status]);
-  count(`other words for ${task.task_status}`);
-  const worded = { ...task, task_status };
-  const kling = { code: 0, data: worded };
-  // new-api's own envelope says something else outside.
-  const generic = {
-    task_id: task.task_id,
-    status: "FAILURE",
-    data: chance.pick<object>([kling, worded]),
-  };
-  const answered = chance.happens(0.3) ? { code: "success", data: generic } : kling;
-  return { task, text: JSON.stringify(answered) };
-}
-
-/** A key as callers give it: a string, or a function that is slow, fails or gives an old one. */
-function keyOf(world: World, call: Observed): LipSyncClientOptions["apiKey"] {
-  const { chance, gateway } = world;
-  const trouble = chance.pick([0, 0, 0.05, 0.3]);
-  if (chance.happens(0.5)) {
-    call.keysAsked = Infinity;
-    return gateway.apiKey;
-  }
-  call.hasSlowKey = chance.happens(0.7);
-  return async () => {
-    call.keysAsked++;
-    if (!call.hasSlowKey) return `Bearer ${gateway.apiKey}`;
-    call.lastKeyAskedAt = Date.now();
-    await pause(world, chance.below(chance.pick([1, 10, SECOND, 90 * SECOND])));
-    if (chance.happens(trouble)) {
-      const error = chance.pick<unknown>([new Error("no key"), "no key", null, undefined, 0]);
-      call.thrown.push(error);
-      return Promise.reject(error);
-    }
-    if (chance.happens(trouble)) {
-      call.badKeys++;
-      return chance.pick(["", "two\nlines", "{{YOUR_API_KEY}}"]);
-    }
-    return chance.happens(trouble) ? OLD_KEY : gateway.apiKey;
-  };
-}
 
 /** What a run finds. */
 class Violation extends Error {}
@@ -410,7 +318,10 @@ function begin(world: World, kind: Kind, taskId = ""): Observed {
   const perCall = chance.happens(0.5) ? { maxRetries } : {};
   const client = createLipSyncClient({
     baseUrl: gateway.baseUrl,
-    apiKey: keyOf(world, call),
+    apiKey: () => {
+      call.keysAsked++;
+      return gateway.apiKey;
+    },
     fetch: faultyFetch(world, call),
     maxRetries,
     timeoutMs: attemptMs,
@@ -491,9 +402,6 @@ function abortAtRandom(world: World): () => void {
 async function act(world: World, start: () => Observed[]): Promise<Observed[]> {
   const { chance } = world;
   world.faultRate = chance.pick([0, 0.1, 0.3, 0.6, 0.9, 1]);
-  world.oddPolls = chance.pick([0, 0, 2, 6]);
-  world.unknownPolls = chance.pick([0, 0, 0, 1, 2, 3]);
-  world.hasOwnWords = chance.happens(0.3);
   world.requests = 0;
   world.calls = [];
   const stopAborting = abortAtRandom(world);
@@ -503,7 +411,7 @@ async function act(world: World, start: () => Observed[]): Promise<Observed[]> {
   mustBeUnheard(world);
   const isEveryClosed = () => calls.every(({ openStreams }) => openStreams === 0);
   must(isEveryClosed(), "a response's body is left open");
-  // A slow key or a deaf fetch still ends; nothing may come of it.
+  // A deaf fetch still ends; nothing may come of it.
   await runClock(() => vi.getTimerCount() > 0);
   must(isEveryClosed(), "the body of a late response is left open");
   if (violation) throw violation;
@@ -522,7 +430,7 @@ function check(world: World, call: Observed): void {
   const { kind, outcome, steps, created } = call;
   must(outcome, "the call has not ended");
   must(created.length <= 1, `one create has made ${created.length} tasks`);
-  must(call.keysAsked >= steps.length, "a request is sent without asking for the key");
+  must(call.keysAsked === steps.length, "the key is not asked for once an attempt");
   checkRepeats(call);
 
   const { abortedAt = NaN, signal } = world;
@@ -561,7 +469,7 @@ function checkRepeats(call: Observed): void {
     must(endedAt !== undefined, `a request is sent before ${fault} has ended`);
     const pauseMs = next.at - endedAt;
     if (kind === "wait") {
-      const isForgiven = unknownUntil(steps, index) < 3 || call.hasSlowKey;
+      const isForgiven = unknownUntil(steps, index) < 3;
       const mayGoOn = step.isUnknownTask ? isForgiven : (decision?.repeatsGet ?? true);
       must(mayGoOn, `wait goes on after ${fault}`);
       const askedMs = Math.max(intervalMs, Math.min(retryAfterMs, MINUTE));
@@ -581,7 +489,7 @@ function checkRepeats(call: Observed): void {
       atLeastMs,
     );
     must(pauseMs > leastMs - 1, `${kind} is repeated ${pauseMs} ms after ${fault}`);
-    must(call.hasSlowKey || pauseMs <= mostMs, `${kind} waits for ${pauseMs} ms after ${fault}`);
+    must(pauseMs <= mostMs, `${kind} waits for ${pauseMs} ms after ${fault}`);
   });
   if (kind === "wait") {
     const elapsedMs = (steps.at(-1)?.at ?? startedAt) - startedAt;
@@ -599,13 +507,10 @@ function checkRepeats(call: Observed): void {
 function checkReason({ gateway }: World, call: Observed, reason: unknown): void {
   const { kind, steps, created, thrown } = call;
   const last = steps.at(-1);
-  if (thrown.includes(reason)) {
-    must(created.length === 0, "a key was asked for after the task was created");
-    return;
-  }
+  if (thrown.includes(reason)) return;
   must(reason instanceof LipSyncError, `an error that is not documented: ${inspect(reason)}`);
   const log = inspect(reason, { depth: 9 });
-  must(!log.includes(gateway.apiKey) && !log.includes(OLD_KEY), "an error holds the key");
+  must(!log.includes(gateway.apiKey), "an error holds the key");
   must(reason.mayHaveCreatedTask || created.length === 0, "a paid task is denied");
   must(kind === "create" || !reason.mayHaveCreatedTask, `${kind} claims to create`);
 
@@ -618,10 +523,6 @@ function checkReason({ gateway }: World, call: Observed, reason: unknown): void 
     must(reason.message === last.task.task_status_msg, `the reason is lost: ${reason.message}`);
     return;
   }
-  if (reason instanceof ConfigurationError) {
-    must(call.badKeys > 0 && created.length === 0, "a configuration error from nowhere");
-    return;
-  }
   must(reason instanceof ApiError || reason instanceof ConnectionError, reason.name);
   if (kind === "wait") {
     must(reason instanceof ApiError, `wait ends with a ${reason.name}`);
@@ -630,21 +531,14 @@ function checkReason({ gateway }: World, call: Observed, reason: unknown): void 
     must(unknown === 0 || unknown >= 3, `wait ends with ${unknown} polls that know no task`);
     return;
   }
-  // A limit that ran out while the key was asked for: the last request is not what failed.
-  if (!last || call.settledAt !== last.endedAt) {
-    must(reason instanceof ConnectionError && call.hasSlowKey, "an error from nowhere");
-    must(!reason.mayHaveCreatedTask, "nothing was sent, but a task may exist");
-    const askedForMs = call.settledAt - call.lastKeyAskedAt;
-    must(askedForMs === call.attemptMs, `the key function's failure is lost: ${reason.message}`);
-    return;
-  }
+  must(last && call.settledAt === last.endedAt, "an error from nowhere");
   const { decision, fault, retryAfterMs = 0 } = last;
   must(decision, "an answered task is an error");
   const mayHave = kind === "create" && decision.mayHaveCreatedTask;
   must(reason.mayHaveCreatedTask === mayHave, `${fault}: ${String(mayHave)} is expected`);
   const named = reason instanceof ApiError ? reason.taskId : undefined;
   must(named === last.taskId, `${fault}: the id ${last.taskId} is lost, instead ${named}`);
-  const isOutOfRetries = steps.length > call.maxRetries || call.hasSlowKey;
+  const isOutOfRetries = steps.length > call.maxRetries;
   const isRight = !mayRepeat(kind, decision) || isOutOfRetries || retryAfterMs > MINUTE;
   must(isRight, `${kind} gives up after ${fault}`);
 }
@@ -656,25 +550,10 @@ function checkTimeout(call: Observed, error: TaskTimeoutError): void {
   must(elapsedMs === waitMs || elapsedMs <= 1, `after ${elapsedMs} ms instead of ${waitMs}`);
   const seen = steps.filter(({ task }) => task).at(-1)?.task;
   must(error.task?.task_status === seen?.task_status, "it does not carry the task as last seen");
-  // A poll that this limit cut off, or that had not even its key, is not among the steps.
-  if (call.hasSlowKey || steps.at(-1)?.endedAt === settledAt) return;
+  // The last poll may have been cut off by this limit.
+  if (steps.at(-1)?.endedAt === settledAt) return;
   const hasFailed = steps.at(-1)?.decision !== undefined;
   must((error.cause !== undefined) === hasFailed, "its cause is not the last failure");
-}
-
-/** What a caller does with the id that a TaskTimeoutError carries. */
-async function waitAgain(gateway: FakeGateway, taskId: string, isFailing: boolean): Promise<void> {
-  let end: unknown;
-  createLipSyncClient(gateway)
-    .wait(taskId)
-    .then(
-      (task) => (end = task.task_result.videos[0].url),
-      (error: unknown) => (end = error),
-    );
-  await runClock(() => end === undefined);
-  const hasEnd = isFailing ? end instanceof TaskFailedError : typeof end === "string";
-  must(hasEnd, `waiting again ends with ${inspect(end)}`);
-  must(vi.getTimerCount() === 0, "a timer is left behind by waiting again");
 }
 
 const seen = new Map<string, number>();
@@ -706,13 +585,7 @@ async function run(seed: number): Promise<void> {
 
   for (const taskId of [...gateway.tasks.keys()].slice(0, 1)) {
     const kinds = many().map(() => chance.pick<Kind>(["wait", "wait", "wait", "get"]));
-    const waits = await act(world, () => kinds.map((kind) => begin(world, kind, taskId)));
-    for (const { outcome } of waits) {
-      if (!outcome || !("reason" in outcome)) continue;
-      if (!(outcome.reason instanceof TaskTimeoutError)) continue;
-      must(outcome.reason.taskId === taskId, "a TaskTimeoutError carries another id");
-      await waitAgain(gateway, taskId, failWith !== undefined);
-    }
+    await act(world, () => kinds.map((kind) => begin(world, kind, taskId)));
   }
   must(unhandled.length === 0, `an unhandled rejection: ${inspect(unhandled)}`);
 }
@@ -720,10 +593,11 @@ async function run(seed: number): Promise<void> {
 const unhandled: unknown[] = [];
 process.on("unhandledRejection", (reason) => unhandled.push(reason));
 
-test("keeps its promises in any weather", { timeout: 300_000 }, async () => {
+test("keeps its promises in any weather", { timeout: 1_200_000 }, async () => {
   vi.useFakeTimers({ now: NOW, toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
   const first = Number(SEED ?? 0);
-  for (let seed = first; seed < first + RUNS; seed++) {
+  const runs = SEED === undefined ? RUNS : 1;
+  for (let seed = first; seed < first + runs; seed++) {
     await run(seed).catch((error: unknown) => {
       vi.clearAllTimers();
       error = violation ?? error;
@@ -732,18 +606,16 @@ test("keeps its promises in any weather", { timeout: 300_000 }, async () => {
       throw new Error(`Seed ${seed}: ${what}. Again: ${command}`, { cause: error });
     });
   }
-  if (SEED !== undefined) return;
   // A simulation in which nothing happens would pass, too.
+  if (runs < 1000) return;
   const ends = ["resolves", "passes a reason through", "is repeated"];
-  const errors = ["ApiError", "ConnectionError", "ConfigurationError"];
-  const errorsOfWait = ["ApiError", "ConfigurationError", "TaskFailedError", "TaskTimeoutError"];
+  const errorsOfWait = ["ApiError", "TaskFailedError", "TaskTimeoutError"];
   const expected = [
     ...[...FAULT_NAMES, NO_FAULT, "a lost task"],
-    ...[...Object.keys(WORDS), "queued", ""].map((status) => `other words for ${status}`),
     ...["create", "get", "wait"].flatMap((kind) => ends.map((end) => `${kind} ${end}`)),
-    ...["create", "get"].flatMap((kind) => errors.map((error) => `${kind}: ${error}`)),
+    ...["create", "get"].flatMap((kind) => [`${kind}: ApiError`, `${kind}: ConnectionError`]),
     ...errorsOfWait.map((error) => `wait: ${error}`),
   ];
-  expect(expected.filter((what) => (seen.get(what) ?? 0) < 10)).toEqual([]);
+  expect(expected.filter((what) => (seen.get(what) ?? 0) < 3)).toEqual([]);
   expect([...seen.keys()].filter((what) => !expected.includes(what))).toEqual([]);
 });
