@@ -83,7 +83,7 @@ async function numbersIn(type: string, file: string): Promise<Record<string, str
 
 /** What readers know from BullMQ, from `Error`, from the states of a clip, or from the type that a member narrows. */
 function isKnown({ name }: Name): boolean {
-  return /^LipSync(?:Job|Queue|ClipCounts)\.|Error\.(?:name|__constructor)$|^Succeeded/.test(name);
+  return /^LipSync(?:Job|Queue)\.|Error\.(?:name|__constructor)$|^Succeeded/.test(name);
 }
 
 function isNumber({ symbol }: Name): boolean {
