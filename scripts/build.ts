@@ -2,9 +2,14 @@
 import { spawnSync } from "node:child_process";
 import { readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
-const ENTRIES = { index: "index.ts", testing: "testing.ts", bullmq: "bullmq/index.ts" };
+const ENTRIES = {
+  index: "index.ts",
+  testing: "testing.ts",
+  batch: "batch/index.ts",
+  bullmq: "bullmq/index.ts",
+};
 
 await rm("dist", { recursive: true, force: true });
 await build({
@@ -17,15 +22,51 @@ await build({
   chunkNames: "shared-[hash]",
   format: "esm",
   target: "es2022",
-  // Nothing that only Node or only browsers have.
+  // Nothing that only Node or only browsers have, except for what src/batch imports by name.
   platform: "neutral",
   packages: "external",
   logLevel: "warning",
 });
 
-const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"];
-const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });
-if (status !== 0) process.exit(1);
+// The command: its packages are bundled into it, so that the library keeps its one dependency.
+await build({
+  entryPoints: { main: "src/cli/main.ts" },
+  outdir: "dist/cli",
+  bundle: true,
+  format: "esm",
+  target: "node20",
+  platform: "node",
+  minify: true,
+  plugins: [libraryBeside()],
+  // Two of the packages require what Node has; a module has no `require` of its own.
+  banner: {
+    js: [
+      "#!/usr/bin/env node",
+      'import { createRequire } from "node:module";',
+      "const require = createRequire(import.meta.url);",
+    ].join("\n"),
+  },
+  logLevel: "warning",
+});
+
+/** The command uses the library as its users do, from the entries beside it: no second copy. */
+function libraryBeside(): Plugin {
+  return {
+    name: "library-beside",
+    setup(build) {
+      build.onResolve({ filter: /^\.\.\/(?:index|testing|batch\/index)\.js$/ }, ({ path }) => ({
+        path: path.replace("batch/index", "batch"),
+        external: true,
+      }));
+    },
+  };
+}
+
+for (const config of ["tsconfig.build.json", "tsconfig.build.node.json"]) {
+  const tsc = ["node_modules/typescript/bin/tsc", "-p", config];
+  const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });
+  if (status !== 0) process.exit(1);
+}
 
 // A declaration that no entry imports describes the inside of the bundles.
 const needed = new Set<string>();

@@ -14,7 +14,6 @@ import {
 } from "./workers.js";
 
 const WORKERS = 3;
-const CREATES_PER_KILL = 15;
 
 export interface ChaosOptions {
   seed: number;
@@ -22,10 +21,12 @@ export interface ChaosOptions {
   program: string;
   settings: WorkerSettings;
   redis: RedisServer;
+  /** After how many creates a worker is killed, each time. */
+  createsPerKill: number;
   /** At which create Redis is killed. */
   redisAt: number;
-  /** A worker is killed so long after a create began, or earlier. */
-  killWithinMs: number;
+  /** How long a create takes at least; a worker is killed that long after one began, or half of it more or less. */
+  createMs: number;
   /** Whether workers also freeze. */
   canFreeze: boolean;
   /** Called for each job whose create was disturbed. */
@@ -34,7 +35,8 @@ export interface ChaosOptions {
 
 /** Starts the workers, and goes on until `stop` is called. */
 export function startChaos(test: TestContext, options: ChaosOptions) {
-  const { program, settings, redis, redisAt, killWithinMs, canFreeze, onDisturbed } = options;
+  const { program, settings, redis, createsPerKill, redisAt, createMs, canFreeze } = options;
+  const { onDisturbed } = options;
   const chance = chanceOf(options.seed);
   const workers: WorkerProcess[] = [];
   const freezes = new Map<Step, number>(STEPS.map((step) => [step, 0]));
@@ -76,7 +78,7 @@ export function startChaos(test: TestContext, options: ChaosOptions) {
   }
 
   async function killOne(): Promise<void> {
-    await sleep(chance.below(killWithinMs));
+    await sleep(createMs / 2 + chance.below(createMs));
     const killable = workers.filter((worker) => worker.isReady && !spared.has(worker));
     const victim = killable[chance.below(killable.length)];
     if (!victim) return;
@@ -104,7 +106,7 @@ export function startChaos(test: TestContext, options: ChaosOptions) {
     if (isOver) return;
     creates += 1;
     if (creates === redisAt) acts.push(killRedis());
-    else if (creates % CREATES_PER_KILL === 0) acts.push(killOne());
+    else if (creates % createsPerKill === 0) acts.push(killOne());
   }
 
   /** Kills nothing more, and waits until every worker is awake and idle. */

@@ -2,19 +2,24 @@
 // packed library and compiled as a user would.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, writeFile } from "node:fs/promises";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { beforeAll, expect, it, onTestFinished } from "vitest";
+import { Queue } from "bullmq";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { npmInstall, pack, root, run } from "../../scripts/pack.js";
+import { createLipSyncClient } from "../../src/index.js";
 import { createFakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";
+import { blocksOf, pageOf } from "../fixtures/markdown.js";
+import { loadProgram } from "../fixtures/programs.js";
 import { temporaryFolders } from "../fixtures/scripts.js";
 import { closedPort } from "../fixtures/servers.js";
-import { until } from "./fleet.js";
+import { requestOf, until } from "./fleet.js";
 import { startRedis } from "./redis.js";
 
 const newFolder = temporaryFolders();
+const blocks = blocksOf(pageOf("docs/fleet.md"));
 let product: string;
 beforeAll(async () => {
   product = await newFolder();
@@ -99,4 +104,64 @@ it("makes a video whose response was lost without a person, and refuses a forged
   expect((await post(callbackUrl, taskId)).status).toBe(200);
   expect((await post(callbackUrl, "task-99")).status).toBe(400);
   expect(created).toHaveLength(1);
+});
+
+it.each(["web.ts", "worker.ts"])("is what docs/fleet.md shows: %s", async (name) => {
+  const text = await readFile(path.join(import.meta.dirname, "product", name), "utf8");
+  expect(blocks).toContain(text);
+});
+
+describe("the route for callbacks", () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    vi.unstubAllGlobals();
+  });
+
+  type Route = (secret: string, id: string, body: string) => Promise<number>;
+  interface Hono {
+    app: { request: (path: string, init: object) => Promise<Response> };
+  }
+  interface NextJs {
+    POST: (request: Request, context: object) => Promise<Response>;
+  }
+
+  async function routeIn(framework: string): Promise<Route> {
+    const start = `// The same route in ${framework}`;
+    const block = blocks.find((text) => text.startsWith(start)) ?? "";
+    const folder = await newFolder();
+    if (framework === "Hono") {
+      const { app } = await loadProgram<Hono>(block, folder);
+      return async (secret, id, body) =>
+        (await app.request(`/callbacks/${secret}/${id}`, { method: "POST", body })).status;
+    }
+    const { POST } = await loadProgram<NextJs>(block, folder);
+    return async (secret, id, body) => {
+      const request = new Request("https://your.example", { method: "POST", body });
+      return (await POST(request, { params: Promise.resolve({ secret, id }) })).status;
+    };
+  }
+
+  it.for(["Hono", "Next.js"])("in %s gives a parked job its task", async (framework, test) => {
+    const redis = await startRedis(test, await newFolder());
+    const gateway = createFakeGateway();
+    vi.stubEnv("KLING_BASE_URL", gateway.baseUrl);
+    vi.stubEnv("KLING_API_KEY", gateway.apiKey);
+    vi.stubEnv("CALLBACK_SECRET", "s3cret");
+    vi.stubEnv("REDIS_PORT", String(redis.port));
+    vi.stubGlobal("fetch", gateway.fetch);
+    const queue = new Queue("lip-sync", { connection: { host: "127.0.0.1", port: redis.port } });
+    // Its own queue goes with Redis.
+    test.onTestFinished(() => queue.close());
+    const data = { ...requestOf("a"), task: { claim: "c-1", claimedAt: Date.now() } };
+    await queue.add("clip", data, { jobId: "job-1", delay: 600_000 });
+    const { task_id } = await createLipSyncClient(gateway).create(requestOf("a"));
+    const route = await routeIn(framework);
+    const body = JSON.stringify({ task_id, task_status: "succeed" });
+    expect(await route("guess", "job-1", body)).toBe(404);
+    expect(await route("s3cret", "job-2", body)).toBe(400);
+    expect(await route("s3cret", "job-1", "nothing that Kling sends")).toBe(400);
+    expect(await route("s3cret", "job-1", body)).toBe(200);
+    const job = await queue.getJob("job-1");
+    expect([await job?.getState(), job?.progress]).toMatchObject(["waiting", { task_id }]);
+  });
 });

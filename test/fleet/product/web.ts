@@ -22,7 +22,7 @@ app.get("/", (_, response) => {
 app.post("/clips", express.urlencoded(), async (request, response) => {
   const { video_url, text } = request.body as { video_url: string; text: string };
   const voice = { voice_id: "oversea_male1", voice_language: "en" } as const;
-  // The job's id brings the callback to its job. The secret keeps others from forging one.
+  // The job's id brings a callback to its job. Only who knows the secret can post one.
   const jobId = randomUUID();
   const callback_url = `${PUBLIC_URL}/callbacks/${CALLBACK_SECRET}/${jobId}`;
   const data = { input: { video_url, mode: "text2video", text, ...voice }, callback_url } as const;
@@ -39,7 +39,7 @@ app.get("/clips/:id", async (request, response) => {
 
 // Another secret in the path is a 404.
 const callbacks = `/callbacks/${CALLBACK_SECRET}`;
-app.post(`${callbacks}/:id`, express.text({ type: "*/*" }), async (request, response) => {
+app.post(`${callbacks}/:id`, express.text({ type: () => true }), async (request, response) => {
   try {
     await receiveLipSyncCallback(client, queue, request.params.id, request.body);
     response.sendStatus(200);

@@ -1,4 +1,4 @@
-// worker.ts: start it as often as you like, with KLING_BASE_URL and KLING_API_KEY
+// worker.ts, with KLING_BASE_URL and KLING_API_KEY in the environment
 import { Worker } from "bullmq";
 import {
   createLipSyncClient,

@@ -1,14 +1,31 @@
-// --check: whether the base URL, the path and the key are good, found out free of charge.
-import { ApiError, ConnectionError, createLipSyncClient } from "../../src/index.js";
-import { parseJson, property, textOf } from "../../src/json.js";
-import { errorChain } from "../../src/network-error.js";
-import { isUnknownTask, REDIRECTS } from "../../src/outcome.js";
-import { LIP_SYNC_PATH } from "../../src/wire.js";
-import { UsageError } from "./explain.js";
+// kling-lip-sync check: whether base URL, path and key are good, found out free of charge.
+import { Command } from "commander";
+import { ApiError, ConnectionError, createLipSyncClient } from "../index.js";
+import { parseJson, property, textOf } from "../json.js";
+import { errorChain } from "../network-error.js";
+import { isUnknownTask, REDIRECTS } from "../outcome.js";
+import { LIP_SYNC_PATH } from "../wire.js";
+import { connect } from "./connection.js";
+import type { Done } from "./flags.js";
+import { EXIT_CODES, type Terminal } from "./terminal.js";
 import { messageOf, oneLine } from "./text.js";
 
 /** The id of a task that cannot exist: no gateway makes ids like this. */
 const TASK_ID = "kling-lip-sync-check";
+
+export function checkCommand(terminal: Terminal, done: Done): Command {
+  return new Command("check")
+    .description("check base URL, path and key with one request (free of charge)")
+    .option("--json", "print the result as JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const { baseUrl, apiKey } = connect(terminal);
+      const { isGood, line } = await checkGateway({ baseUrl, apiKey, signal: terminal.signal });
+      if (json) terminal.print(JSON.stringify({ isGood, line }));
+      else if (isGood) terminal.print(line);
+      else terminal.warn(line);
+      done(isGood ? EXIT_CODES.done : EXIT_CODES.needsPerson);
+    });
+}
 
 /** The gateway to check. */
 export interface CheckOptions {
@@ -18,6 +35,7 @@ export interface CheckOptions {
   fetch?: typeof globalThis.fetch;
   /** Default 15_000. */
   timeoutMs?: number;
+  signal?: AbortSignal;
 }
 
 /** What was found, in one line. */
@@ -28,11 +46,11 @@ export interface Finding {
 
 /** Asks the gateway for a task that cannot exist: one GET, which is not billed. */
 export async function checkGateway(options: CheckOptions): Promise<Finding> {
-  const { timeoutMs = 15_000, ...connection } = options;
+  const { timeoutMs = 15_000, signal, ...connection } = options;
   const client = createLipSyncClient({ ...connection, timeoutMs, maxRetries: 0 });
   const gateway = oneLine(options.baseUrl).replace(/\/+$/, "");
   try {
-    await client.get(TASK_ID);
+    await client.get(TASK_ID, { signal });
   } catch (error) {
     if (error instanceof ApiError) return judgeAnswer(error, gateway);
     if (error instanceof ConnectionError) return judgeConnection(error, gateway, timeoutMs);
@@ -41,12 +59,6 @@ export async function checkGateway(options: CheckOptions): Promise<Finding> {
   return bad(
     `Odd: ${gateway} returned a task for the id ${TASK_ID}, which cannot exist. Is it a mock?`,
   );
-}
-
-/** Throws a usage error if there is any other flag. */
-export function checkAlone(flags: object): void {
-  const other = Object.keys(flags).find((name) => name !== "check");
-  if (other) throw new UsageError(`--check only checks the gateway; leave out --${other}.`);
 }
 
 function judgeAnswer(error: ApiError, gateway: string): Finding {
