@@ -9,7 +9,11 @@
  * The voices that are known, each with a language that it speaks and its name. The set is open:
  * the server decides whether another id is valid. Source: docs/voices.md.
  */
-export const KNOWN_VOICES = [
+export const KNOWN_VOICES: readonly {
+  readonly voice_id: string;
+  readonly voice_language: "zh" | "en";
+  readonly name: string;
+}[] = [
   { voice_id: "ai_chenjiahao_712", voice_language: "en", name: "Lyric" },
   { voice_id: "ai_chenjiahao_712", voice_language: "zh", name: "文艺小哥" },
   { voice_id: "ai_huangyaoshi_712", voice_language: "en", name: "Rock" },
@@ -72,4 +76,4 @@ export const KNOWN_VOICES = [
   { voice_id: "zhinen_xuesheng", voice_language: "en", name: "Sage" },
   { voice_id: "zhinen_xuesheng", voice_language: "zh", name: "懂事小弟" },
   { voice_id: "zhuxi_speech02", voice_language: "zh", name: "慈祥爷爷" },
-] as const;
+];

@@ -10,8 +10,8 @@ import { runScript } from "./run-script.js";
 
 /** Raise one only for something that is worth it to every user. */
 export const BUDGETS = {
-  bundleBytes: 10_200,
-  installedBytes: 530_000,
+  bundleBytes: 10_300,
+  installedBytes: 700_000,
   packages: 3,
   instantiations: 290,
 };

@@ -717,6 +717,7 @@ describe("rule 8: a bad minute stays small, and no time is absurd", () => {
     ["is in the future by an hour", { claimedAt: NOW + 3_600_000 }],
     ["has no time", {}],
     ["has a text as its time", { claimedAt: "soon" }],
+    ["has its time as a text", { claimedAt: String(NOW) }],
     ["is not an object", "soon"],
     ["is null", null],
     ["has a number as its id", { claimedAt: 0, id: 7 }],
@@ -745,6 +746,7 @@ describe("rule 8: a bad minute stays small, and no time is absurd", () => {
     ["in the future", NOW + 3_600_000],
     ["missing", undefined],
     ["a text", "soon"],
+    ["a number as a text", String(NOW)],
   ])("a task whose time is %s is polled, and its time starts now", async (_, claimedAt) => {
     const data = { ...request, task: { claimedAt, id: "task-1" } } as StoredJob["data"];
     const { client, work, run, stored, did } = setUp({}, { data });

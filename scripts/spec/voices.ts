@@ -32,9 +32,13 @@ export function voicesModule({ voices }: Voices): string {
   return [
     "/**\n * The voices that are known, each with a language that it speaks and its name. The set is open:\n",
     " * the server decides whether another id is valid. Source: docs/voices.md.\n */\n",
-    "export const KNOWN_VOICES = [\n",
+    "export const KNOWN_VOICES: readonly {\n",
+    "  readonly voice_id: string;\n",
+    '  readonly voice_language: "zh" | "en";\n',
+    "  readonly name: string;\n",
+    "}[] = [\n",
     ...rows,
-    "] as const;\n",
+    "];\n",
   ].join("");
 }
 

@@ -40,11 +40,15 @@ export interface LipSyncClipState {
 
 /** How many clips of a folder are in which state. */
 export interface LipSyncClipCounts {
+  /** Clips whose video is in the folder. */
   saved: number;
-  /** `creating` or `created`. */
+  /** Clips that are `creating` or `created`. */
   running: number;
+  /** Clips whose request was refused or whose task failed. */
   failed: number;
+  /** Clips for which nobody knows whether a task exists. */
   uncertain: number;
+  /** Clips for which nothing was created yet. */
   left: number;
 }
 

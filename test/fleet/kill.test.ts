@@ -21,8 +21,9 @@ const SHORT = { createMs: 150, lockMs: 1_000, attemptMs: 3_000, graceMs: 4_000 }
 /** A create takes long compared with what is between its claim and its request, as it does at Kling. */
 const LONG = { createMs: 800, lockMs: 3_000, attemptMs: 5_000, graceMs: 6_000 };
 
-/** BullMQ 5.0 can fail a job whose lock was lost; it is parked, too. */
-const PARKED = /^(?:A task may exist|Task .+ could not be stored|The lock of job)/;
+const PARKED = /^(?:A task may exist|Task .+ could not be stored)/;
+/** BullMQ 5.0 can fail a job whose lock was lost, in the processor's words or in its own. */
+const LOST_LOCK = /^(?:The lock of job|Missing lock for job)/;
 
 const newFolder = temporaryFolders();
 
@@ -150,9 +151,11 @@ async function expectNoneTwiceNoneLost(test: TestContext, given: Given) {
   const parked = await queue.getFailed();
   expect((await queue.getCompletedCount()) + parked.length, "jobs").toBe(JOBS);
   for (const { name, failedReason } of parked) {
-    expect(failedReason, name).toMatch(PARKED);
-    const timedOut = failedReason.includes("timed out after");
-    if (!timedOut) expect(disturbed, `${name}: ${failedReason}`).toContain(name);
+    const lostItsLock = LOST_LOCK.test(failedReason);
+    if (!lostItsLock) expect(failedReason, name).toMatch(PARKED);
+    // A busy machine is late without being disturbed.
+    const isLate = lostItsLock || failedReason.includes("timed out after");
+    if (!isLate) expect(disturbed, `${name}: ${failedReason}`).toContain(name);
   }
   const calledBack = parked.map(({ name }) => name).filter(isCalledBack);
   const withTask = calledBack.filter((name) => tasksOf(name).length > 0);

@@ -18,6 +18,9 @@ const errorsOf = {
   parseTaskCallback: ["InvalidRequestError"],
   lipSyncProcessor: ["ConfigurationError"],
   settleLipSyncJob: ["InvalidRequestError"],
+  runLipSyncBatch: ["ConfigurationError", "InvalidRequestError"],
+  readLipSyncBatch: ["ConfigurationError", "InvalidRequestError"],
+  settleLipSyncClip: ["ConfigurationError", "InvalidRequestError"],
   receiveLipSyncCallback: [...ofAnyCall, "ConnectionError"].sort(),
   "LipSyncClient.create": [...ofAnyCall, "ConnectionError"].sort(),
   "LipSyncClient.get": [...ofAnyCall, "ConnectionError"].sort(),
@@ -29,6 +32,7 @@ const defaultsInCode: Record<string, string> = {
   ...(await numbersIn("LipSyncClientOptions", "client.ts")),
   ...(await numbersIn("WaitOptions", "wait.ts")),
   ...(await numbersIn("FakeGatewayOptions", "testing.ts")),
+  ...(await numbersIn("LipSyncBatchOptions", "batch/session.ts")),
   ...(await numbersIn("LipSyncProcessorOptions", "bullmq/processor.ts")),
 };
 
@@ -77,7 +81,7 @@ async function numbersIn(type: string, file: string): Promise<Record<string, str
   return Object.fromEntries(found.map(([, name = "", number = ""]) => [`${type}.${name}`, number]));
 }
 
-/** What readers know from BullMQ, from `Error`, or from the type that a member narrows. */
+/** What readers know from BullMQ, from `Error`, from the states of a clip, or from the type that a member narrows. */
 function isKnown({ name }: Name): boolean {
   return /^LipSync(?:Job|Queue)\.|Error\.(?:name|__constructor)$|^Succeeded/.test(name);
 }

@@ -131,7 +131,16 @@ it.each([...pages])("every file of the project that %s names exists", (_, text) 
 });
 
 /** The pages that there are in Chinese as well. */
-const translated = ["README", "request", "options", "waiting", "errors", "recipes", "fleet"]
+const translated = [
+  "README",
+  "request",
+  "options",
+  "waiting",
+  "errors",
+  "batch",
+  "recipes",
+  "fleet",
+]
   .map((name) => (name === "README" ? name : `docs/${name}`))
   .map((name) => [`${name}.zh-CN.md`, `${name}.md`] as const);
 
@@ -176,11 +185,14 @@ function structureOf(text: string) {
   });
 }
 
-/** A block without its comments, or only the kind of a diagram, whose labels are translated. */
+/** A block without its comments, and without what is said in a video, which is in the reader's language. */
 function codeOf(block: string): string {
-  const diagram = /^```mermaid\n\w+/.exec(block);
-  if (diagram) return diagram[0];
-  return block.replace(/(?:^|(?<=\s))(?:\/\/|#) .*$/gm, "").replace(/\s+$/gm, "");
+  const translated = /^```(?:mermaid\n\w+|csv\n.*)/.exec(block);
+  if (translated) return translated[0];
+  return block
+    .replace(/(?:^|(?<=\s))(?:\/\/|#) .*$/gm, "")
+    .replace(/\b(text|voice_id|voice_language)(": ?|: )"[^"]*"/g, "$1")
+    .replace(/\s+$/gm, "");
 }
 
 /** What is set as code in a text, each once. */
