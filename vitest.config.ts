@@ -16,8 +16,6 @@ export default defineConfig({
           include: ["test/*.test.ts"],
           pool: "threads",
           isolate: false,
-          // For a machine that is busy.
-          testTimeout: 20_000,
         },
       },
       { extends: true, test: { name: "system", include: ["test/system/*.test.ts"] } },

@@ -53,7 +53,7 @@ describe("on a terminal", () => {
     const { screen, drawn } = screenOf();
     const terminal = testTerminal({ screen });
     const progress = showBatch(terminal, counts(10_000, 0, 10_000));
-    vi.advanceTimersByTime(3_600_000);
+    vi.advanceTimersByTime(60_000);
     progress.update(counts(12_345, 50, 6000, 345, 1260));
     vi.advanceTimersByTime(1000);
     const [last = ""] = drawn().split("⠋").slice(-1);

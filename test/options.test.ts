@@ -213,8 +213,9 @@ it("every option may be undefined", async () => {
 
 describe("headers", () => {
   it("are sent with every attempt, those of a call in place of the client's", async () => {
+    const busy = () => answer(429, "", { "retry-after": "0" });
     const headers = { "X-Group": "a", "x-trace": "1", "x-none": undefined };
-    const { client, sent } = setUp([answer(429, ""), answer(429, "")], { headers });
+    const { client, sent } = setUp([busy(), busy()], { headers });
     await client.create(request, {
       headers: { "Idempotency-Key": "key-1", "x-group": "b", "X-Trace": undefined },
     });
