@@ -47,7 +47,7 @@ it("is not found by the module resolution of Node 10", async () => {
 it("has each class of an error once, so that all entries throw the same", () => {
   const bundles = [...texts.keys()].filter((file) => /^dist\/[^/]+\.js$/.test(file));
   const code = bundles.map((file) => texts.get(file)).join("\n");
-  const names = [...code.matchAll(/\bname = "(\w+Error)"/g)].map(([, name]) => name);
+  const names = [...code.matchAll(/\bname ?= ?"(\w+Error)"/g)].map(([, name]) => name);
   expect(names).toContain("ApiError");
   expect(new Set(names).size).toBe(names.length);
 });
