@@ -12,7 +12,7 @@ import {
 } from "../src/batch/index.js";
 import { ConfigurationError, createLipSyncClient, InvalidRequestError } from "../src/index.js";
 import { createFakeGateway } from "../src/testing.js";
-import { clipOf, clipsOf, setUpBatch } from "./fixtures/batch.js";
+import { advanceUntil, clipOf, clipsOf, setUpBatch } from "./fixtures/batch.js";
 import { errorOf } from "./fixtures/client.js";
 import { temporaryFolders } from "./fixtures/scripts.js";
 
@@ -336,13 +336,9 @@ describe("a gateway in trouble", () => {
       });
       const ids = Array.from({ length: 50 }, (_, index) => `clip-${index}`);
       const { folder, gateway } = batch;
-      let report: LipSyncBatchReport | undefined;
-      const running = runLipSyncBatch(client, clipsOf(...ids), { folder, fetch: gateway.fetch });
-      void running.then((found) => (report = found));
-      while (!report) {
-        await vi.advanceTimersByTimeAsync(1000);
-        await new Promise(setImmediate);
-      }
+      const report = await advanceUntil(
+        runLipSyncBatch(client, clipsOf(...ids), { folder, fetch: gateway.fetch }),
+      );
       expect(report.uncertain).toBeLessThanOrEqual(3);
       expect(report).toMatchObject({ saved: 50 - report.uncertain, stop: undefined });
     },
@@ -608,12 +604,13 @@ describe("a batch stops", () => {
     await vi.waitFor(() => {
       expect(batch.told("clip").at(-1)?.clip.state).toBe("created");
     });
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
     fs.renameSync(file, `${file}.old`);
     await vi.waitFor(() => {
       expect(batch.told("stop")).toHaveLength(1);
     });
     fs.renameSync(`${file}.old`, file);
-    const report = await running;
+    const report = await advanceUntil(running);
     expect(report).toMatchObject({ saved: 1, left: 1, stop: { cause: "disk" } });
     expect(report.stop?.reason).toContain("journal.jsonl was moved");
     expect(batch.posts()).toEqual(["a"]);

@@ -11,6 +11,7 @@ import { statusOf } from "../src/cli/status.js";
 import type { Terminal } from "../src/cli/terminal.js";
 import { KNOWN_VOICES, type LipSyncRequest, TaskTimeoutError } from "../src/index.js";
 import { createFakeGateway, type FakeGatewayOptions } from "../src/testing.js";
+import { advanceUntil } from "./fixtures/batch.js";
 import { endpoint } from "./fixtures/client.js";
 import submitted from "./fixtures/submitted.json" with { type: "json" };
 import { gatewayEnv, testTerminal } from "./fixtures/terminal.js";
@@ -648,9 +649,10 @@ describe("batch", () => {
         { status: 429, headers: { "retry-after": "0" } },
       );
     gateway.answerNext(busy(), busy());
-    expect(await batch()).toBe(0);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    expect(await advanceUntil(batch())).toBe(0);
     expect(printed.filter((line) => line.includes("takes no more for now"))).toHaveLength(1);
-  }, 30_000);
+  });
 
   it("leaves an uncertain clip to a person, and finishes it when it is settled", async () => {
     const { batch, printed, gateway, folder, run, read } = batchOf(["a", "b"]);
