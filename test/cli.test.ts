@@ -615,7 +615,7 @@ describe("batch", () => {
     printed.length = 0;
     expect(await run("status", folder)).toBe(1);
     expect(printed).toEqual([
-      "2 clips · 1 failed · 1 saved",
+      "2 clips begun · 1 failed · 1 saved",
       "",
       matching(/^b: failed, asked \d{4}-\d\d-\d\d \d\d:\d\d, task task-2$/),
       "  no face",
@@ -736,7 +736,7 @@ describe("status", () => {
       "k",
     );
     expect(lines).toEqual([
-      "3 clips · 1 uncertain · 1 saved · 1 created",
+      "3 clips begun · 1 uncertain · 1 saved · 1 created",
       ...["", "a: created, task 1", `  ${"x".repeat(200)}…`],
       "  To save it (free of charge), run the batch again.",
       ...["", "b: saved, task 2", "  paid in addition: task 3"],

@@ -77,13 +77,13 @@ function urgency({ state }: PageClip): number {
 }
 
 /** How many clips are in which state, without the states that none is in. */
-export function summaryOf(clips: PageClip[]): string {
+export function summaryOf(clips: PageClip[], noun = "clips"): string {
   const counts = Object.keys(STATES).map((state) => ({
     state,
     count: clips.filter((clip) => clip.state === state).length,
   }));
   const given = counts.filter(({ count }) => count > 0);
-  return [`${clips.length} clips`, ...given.map(({ state, count }) => `${count} ${state}`)].join(
+  return [`${clips.length} ${noun}`, ...given.map(({ state, count }) => `${count} ${state}`)].join(
     " · ",
   );
 }

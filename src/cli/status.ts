@@ -30,7 +30,8 @@ function withoutText(clip: LipSyncClipState): LipSyncClipState {
 export function statusOf(folder: string, clips: LipSyncClipState[], command: string): string[] {
   const problems = clips.filter(needsPerson);
   const lines = problems.flatMap((clip) => ["", ...problemOf(folder, clip, command)]);
-  return [summaryOf(clips), ...lines];
+  // The folder knows nothing of the others in the file.
+  return [summaryOf(clips, "clips begun"), ...lines];
 }
 
 function problemOf(folder: string, clip: LipSyncClipState, command: string): string[] {
