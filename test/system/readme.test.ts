@@ -1,6 +1,4 @@
 // README.md and README.zh-CN.md: their programs run and do what they say, and they are short.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
@@ -8,7 +6,6 @@ import { createFakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";
 import { blocksOf, bundle, pageOf } from "../fixtures/markdown.js";
 import { node, temporaryFolders } from "../fixtures/scripts.js";
-import { closedPort } from "../fixtures/servers.js";
 
 // Processes and the bundler are slow on a machine that is busy.
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
@@ -99,25 +96,5 @@ describe("the real program", () => {
     expect(ended).toEqual({ exitCode: 0, stdout: "succeed\nSaved task-7.mp4\n", stderr: "" });
     expect(gateway.received.map(({ method }) => method)).toEqual(["GET", "GET"]);
     expect(await readdir(folder)).toEqual(["task-7.mp4"]);
-  });
-
-  it("saves the video of the gateway that docs/fleet.md serves", async () => {
-    const blocks = blocksOf(pageOf("docs/fleet.md"));
-    const block = blocks.find((text) => text.startsWith("// gateway.ts")) ?? "";
-    const port = await closedPort();
-    const code = await bundle(block.replaceAll("8080", String(port)));
-    const child = spawn(process.execPath, ["--input-type=module", "-"]);
-    servers.push({ close: () => void child.kill() });
-    child.stdin.end(code);
-    const stopped = once(child, "exit").then(() => Promise.reject(new Error("It did not start.")));
-    stopped.catch(() => undefined); // it is stopped at the end
-    const [line] = (await Promise.race([once(child.stdout, "data"), stopped])) as [Buffer];
-    vi.stubEnv("KLING_BASE_URL", line.toString().trim());
-    vi.stubEnv("KLING_API_KEY", "fake-gateway-key");
-    const folder = await temporaryFolder();
-    const ended = await run(real.replace("onUpdate", "intervalMs: 0, onUpdate"), folder);
-    const stdout = "Created task task-1\nprocessing\nsucceed\nSaved task-1.mp4\n";
-    expect(ended).toEqual({ exitCode: 0, stdout, stderr: "" });
-    expect(await readFile(path.join(folder, "task-1.mp4"))).toHaveLength(20);
   });
 });
