@@ -7,14 +7,14 @@ import { generate, generateDocs, generateVoices, placesIn } from "./spec/generat
 const USAGE = `Usage: npm run generate -- [options]
 
 Corrects the published document with the overlay, and writes openapi.yaml, schema.ts, voices.ts and
-the page docs/voices.md.
+the pages of the voices in docs/.
 
   --check           write nothing; exit 1 and name the files that are not up to date
   --spec FILE       the published document   (default spec/lip-sync.yaml)
   --overlay FILE    the corrections          (default spec/overlay.yaml)
   --voices FILE     the known voices         (default spec/voices.yaml)
   --out FOLDER      the folder of the document and its types   (default generated)
-  --docs FOLDER     the folder of the page   (default docs; none if --out is given)
+  --docs FOLDER     the folder of the pages  (default docs; none if --out is given)
   --help            show this text
 `;
 

@@ -37,8 +37,11 @@ describe("spec/voices.yaml", () => {
   });
 });
 
-describe("docs/voices.md", () => {
-  const page = generateDocs(source).get("voices.md") ?? "";
+describe.each([
+  ["voices.md", "## English (`en`)", "## Chinese (`zh`)"],
+  ["voices.zh-CN.md", "## 英语（`en`）", "## 中文（`zh`）"],
+])("docs/%s", (name, ...headings) => {
+  const page = generateDocs(source).get(name) ?? "";
 
   it("says that it is generated, and from what", () => {
     expect(page).toMatch(
@@ -47,8 +50,8 @@ describe("docs/voices.md", () => {
   });
 
   it.each([
-    ["## English (`en`)", "en"],
-    ["## Chinese (`zh`)", "zh"],
+    [headings[0], "en"],
+    [headings[1], "zh"],
   ])("lists below %s every id of the language, the best known first", (heading, language) => {
     const [section = ""] = (page.split(`${heading}\n`)[1] ?? "").split("\n## ");
     const rows = section.split("\n").filter((line) => line.startsWith("| `"));
@@ -57,19 +60,42 @@ describe("docs/voices.md", () => {
     const counts = cells.map((row) => Number(row[4]));
     expect(counts).toEqual([...counts].sort((one, other) => other - one));
   });
+});
 
-  it("shows the languages, the sources and the dispute of an id", () => {
+describe("the pages of the voices", () => {
+  const pages = generateDocs(source);
+  const page = pages.get("voices.md") ?? "";
+  const chinese = pages.get("voices.zh-CN.md") ?? "";
+
+  it("show the languages, the sources and the dispute of an id", () => {
     const kirara = "| `genshin_kirara` | 元气少女 (Energetic Girl) | `en`, `zh` | 7 |";
     expect(page).toContain(`${kirara} has the same Chinese name as guanxiaofang-v2 |`);
     expect(page).toContain("| `oversea_male1` | Anchor | `en` | 7 |  |");
+    expect(chinese).toContain(
+      "| `genshin_kirara` | 元气少女 | `en`, `zh` | 7 | 与 guanxiaofang-v2 的中文名相同 |",
+    );
   });
 
-  it("counts the ids in its introduction, and warns of the page's own example", () => {
-    const [english, chinese] = [idsFor("en"), idsFor("zh")];
-    const counts = `${english.length} for English (\`en\`), ${chinese.length} for Chinese`;
+  it("begin with the language of the page", () => {
+    expect(page.indexOf("## English")).toBeLessThan(page.indexOf("## Chinese"));
+    expect(chinese.indexOf("## 中文")).toBeLessThan(chinese.indexOf("## 英语"));
+  });
+
+  it("count the ids in their introduction, and warn of the published page's own example", () => {
+    const [english, mandarin] = [idsFor("en"), idsFor("zh")];
+    const counts = `${english.length} for English (\`en\`), ${mandarin.length} for Chinese`;
     expect(page).toContain(`${ids.length} ids are known: ${counts}`);
-    expect(page).toContain("`girlfriend_1_speech02`, the voice of the published page's example");
+    expect(chinese).toContain(
+      `目前已知 ${ids.length} 个 id：英语（\`en\`）${english.length} 个，中文（\`zh\`）${mandarin.length} 个`,
+    );
+    for (const text of [page, chinese]) expect(text).toContain("`girlfriend_1_speech02`");
     expect(english).not.toContain("girlfriend_1_speech02");
-    expect(chinese).toContain("girlfriend_1_speech02");
+    expect(mandarin).toContain("girlfriend_1_speech02");
+  });
+
+  it("say in Chinese what is disputed wherever they say it in English", () => {
+    for (const { id, disputed, disputedInChinese } of voices) {
+      expect(disputedInChinese === undefined, id).toBe(disputed === undefined);
+    }
   });
 });

@@ -1,5 +1,5 @@
 // The generated files: the published document, corrected by the overlay, its types, the known voices,
-// and the page of docs/ that lists them.
+// and the pages of docs/ that list them.
 import path from "node:path";
 import { stringify } from "yaml";
 import type { Source } from "../files.js";
@@ -49,11 +49,15 @@ export function generateVoices(voices: Source): Map<string, string> {
   ]);
 }
 
-/** The text of docs/voices.md. */
-export function generateDocs(voices: Source): Map<string, string> {
-  const header = headerOf([voices]).map((line) => `${line}\n`);
-  const page = voicesPage(parseVoices(voices));
-  return new Map([["voices.md", `<!--\n${header.join("")}-->\n\n${page}`]]);
+/** The texts of the pages of docs/ that list the voices, by their names. */
+export function generateDocs(source: Source): Map<string, string> {
+  const header = headerOf([source]).map((line) => `${line}\n`);
+  const comment = `<!--\n${header.join("")}-->\n\n`;
+  const voices = parseVoices(source);
+  return new Map([
+    ["voices.md", comment + voicesPage(voices, "en")],
+    ["voices.zh-CN.md", comment + voicesPage(voices, "zh")],
+  ]);
 }
 
 const commentOf = (header: string[]): string =>

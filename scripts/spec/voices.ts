@@ -1,4 +1,4 @@
-// docs/voices.md and generated/voices.ts, from the data in spec/voices.yaml.
+// The pages of the voices and generated/voices.ts, from the data in spec/voices.yaml.
 import type { Source } from "../files.js";
 import { type Json, parseYaml } from "./document.js";
 
@@ -10,6 +10,7 @@ export interface Voice {
   nameInEnglish?: string;
   sources: number;
   disputed?: string;
+  disputedInChinese?: string;
 }
 
 /** The content of spec/voices.yaml. */
@@ -42,38 +43,67 @@ export function voicesModule({ voices }: Voices): string {
   ].join("");
 }
 
-/** The page as Markdown, without a header. */
-export function voicesPage({ sources, voices }: Voices): string {
-  const idsFor = (language: string) => voices.filter((voice) => voice.language === language);
-  const section = (title: string, language: string) => [
-    `## ${title} (\`${language}\`)`,
+/** What a page says in its language. */
+const WORDS = {
+  en: {
+    title: "Voices",
+    otherPage: "[中文](voices.zh-CN.md)",
+    languages: { en: "English (`en`)", zh: "Chinese (`zh`)" },
+    columns: "| `voice_id` | Name | Languages | Sources | Disputed |",
+    sources: "Sources",
+    intro: (ids: number, english: number, chinese: number) => [
+      "In mode `text2video`, `voice_id` is the voice that speaks the text, and `voice_language` is its language.",
+      "",
+      `- ${ids} ids are known: ${english} for English (\`en\`), ${chinese} for Chinese (\`zh\`). Use an id with a language that is listed for it.`,
+      "- The set is open. Your editor completes the known ids, but every string is sent as it is, and the server decides whether it is valid.",
+      "- The published page has no list. These ids were collected from the public projects [below](#sources), which probably all go back to one table of Kling's. Some may no longer be valid. “Sources” counts the projects that support a row.",
+      "- `girlfriend_1_speech02`, the voice of the published page's example, is known for Chinese only.",
+    ],
+  },
+  zh: {
+    title: "音色",
+    otherPage: "[English](voices.md)",
+    languages: { en: "英语（`en`）", zh: "中文（`zh`）" },
+    columns: "| `voice_id` | 名称 | 语言 | 来源数 | 争议 |",
+    sources: "来源",
+    intro: (ids: number, english: number, chinese: number) => [
+      "在 `text2video` 模式下，`voice_id` 是念文本的音色，`voice_language` 是它的语言。",
+      "",
+      `- 目前已知 ${ids} 个 id：英语（\`en\`）${english} 个，中文（\`zh\`）${chinese} 个。请按表中列出的语言使用。`,
+      "- 也可以用其他 id。编辑器会补全已知的 id，但任何字符串都会原样发送，是否有效由服务端判断。",
+      "- 公开文档里没有音色表。这些 id 收集自[下列](#来源)公开项目，它们很可能都出自可灵的同一张表，有些 id 可能已经失效。“来源数”是支持这一行的项目数。",
+      "- 公开文档的示例音色 `girlfriend_1_speech02`，已知只支持中文。",
+    ],
+  },
+} as const;
+
+type Language = keyof typeof WORDS;
+
+/** The page in a language as Markdown, without a header. The voices of that language come first. */
+export function voicesPage({ sources, voices }: Voices, language: Language): string {
+  const words = WORDS[language];
+  const voicesOf = (spoken: Language) => voices.filter((voice) => voice.language === spoken);
+  const section = (spoken: Language) => [
+    `## ${words.languages[spoken]}`,
     "",
-    "| `voice_id` | Name | Languages | Sources | Disputed |",
+    words.columns,
     "| --- | --- | --- | --- | --- |",
-    ...idsFor(language)
+    ...voicesOf(spoken)
       .sort(byNumberOfSources)
-      .map((voice) => rowOf(voice, voices)),
+      .map((voice) => rowOf(voice, voices, language)),
     "",
   ];
+  const ids = new Set(voices.map(({ id }) => id)).size;
   return [
-    "# Voices",
+    `# ${words.title}`,
     "",
-    "In mode `text2video`, `voice_id` is the voice that speaks the text, and `voice_language` is its " +
-      "language.",
+    words.otherPage,
     "",
-    `- ${new Set(voices.map(({ id }) => id)).size} ids are known: ${idsFor("en").length} for ` +
-      `English (\`en\`), ${idsFor("zh").length} for Chinese (\`zh\`). Use an id with a language ` +
-      "that is listed for it.",
-    "- The set is open. Your editor completes the known ids, but every string is sent as it is, and " +
-      "the server decides whether it is valid.",
-    "- The published page has no list. These ids were collected from the public projects " +
-      `[below](#sources), which probably all go back to one table of Kling's. Some may no longer be ` +
-      "valid. “Sources” counts the projects that support a row.",
-    "- `girlfriend_1_speech02`, the voice of the published page's example, is known for Chinese only.",
+    ...words.intro(ids, voicesOf("en").length, voicesOf("zh").length),
     "",
-    ...section("English", "en"),
-    ...section("Chinese", "zh"),
-    "## Sources",
+    ...section(language),
+    ...section(language === "en" ? "zh" : "en"),
+    `## ${words.sources}`,
     "",
     ...sources.map((source) => `- ${source}`),
     "",
@@ -84,15 +114,16 @@ function byNumberOfSources(one: Voice, other: Voice): number {
   return other.sources - one.sources;
 }
 
-function rowOf(voice: Voice, voices: Voice[]): string {
-  const { id, name, nameInEnglish, sources, disputed = "" } = voice;
+function rowOf(voice: Voice, voices: Voice[], language: Language): string {
+  const { id, name, nameInEnglish, sources, disputed = "", disputedInChinese = "" } = voice;
   const languages = voices.filter((other) => other.id === id).map(({ language }) => language);
+  const hasMeaning = language === "en" && nameInEnglish !== undefined;
   const cells = [
     `\`${id}\``,
-    nameInEnglish === undefined ? name : `${name} (${nameInEnglish})`,
+    hasMeaning ? `${name} (${nameInEnglish})` : name,
     languages.map((language) => `\`${language}\``).join(", "),
     String(sources),
-    disputed,
+    language === "en" ? disputed : disputedInChinese,
   ];
   return `| ${cells.join(" | ")} |`;
 }

@@ -58,7 +58,9 @@ describe("npm run generate", () => {
     const at = await folder({ "one.yaml": "sources: []\nvoices: []\n" });
     const out = path.join(at, "out");
     const args = ["--voices", path.join(at, "one.yaml"), "--out", out, "--docs", at];
-    expect(await cli(args)).toEqual(wrote("openapi.yaml, schema.ts, voices.ts, voices.md"));
+    expect(await cli(args)).toEqual(
+      wrote("openapi.yaml, schema.ts, voices.ts, voices.md, voices.zh-CN.md"),
+    );
     expect(await read(at, "voices.md")).toContain("- 0 ids are known");
   });
 
@@ -68,7 +70,7 @@ describe("npm run generate", () => {
     const args = [...inputs, "--out", "new/relative", "--docs", "new/docs"];
     const names = ["openapi.yaml", "schema.ts", "voices.ts"];
     const run = await scripts.script("scripts/generate.ts", args, at);
-    expect(run).toEqual(wrote([...names, "voices.md"].join(", ")));
+    expect(run).toEqual(wrote([...names, "voices.md", "voices.zh-CN.md"].join(", ")));
     expect(await readdir(path.join(at, "new/relative"))).toEqual(names);
     for (const name of names) {
       const committed = await read(places.generated, name);

@@ -140,13 +140,24 @@ const translated = [
   "batch",
   "recipes",
   "fleet",
+  "testing",
+  "voices",
 ]
   .map((name) => (name === "README" ? name : `docs/${name}`))
   .map((name) => [`${name}.zh-CN.md`, `${name}.md`] as const);
 
-it.each(translated)("%s has the headings, code, lists and tables of %s", (chinese, page) => {
-  expect(structureOf(pageOf(chinese))).toEqual(structureOf(pageOf(page)));
+it.each(translated)("%s and %s link to each other", (chinese, page) => {
+  expect(pageOf(page)).toContain(`[中文](${path.basename(chinese)})`);
+  expect(pageOf(chinese)).toContain(`[English](${path.basename(page)})`);
 });
+
+// Those of the voices are generated, each with its own language first.
+it.each(translated.filter(([, page]) => page !== "docs/voices.md"))(
+  "%s has the headings, code, lists and tables of %s",
+  (chinese, page) => {
+    expect(structureOf(pageOf(chinese))).toEqual(structureOf(pageOf(page)));
+  },
+);
 
 it.each(translated)(
   "%s links to Chinese pages where there are any, and else as %s",
