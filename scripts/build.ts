@@ -1,6 +1,6 @@
 // npm run build: bundles each entry of the package, and writes the declarations that they need.
 import { spawnSync } from "node:child_process";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build, type Plugin } from "esbuild";
 
@@ -27,12 +27,13 @@ await build({
   packages: "external",
   // A third of the bytes. Names stay, for the stack of an error.
   minifyWhitespace: true,
+  minifySyntax: true,
   charset: "utf8",
   logLevel: "warning",
 });
 
 // The command: its packages are bundled into it, so that the library keeps its one dependency.
-await build({
+const { metafile } = await build({
   entryPoints: { main: "src/cli/main.ts" },
   outdir: "dist/cli",
   bundle: true,
@@ -41,6 +42,7 @@ await build({
   platform: "node",
   minify: true,
   plugins: [libraryBeside()],
+  metafile: true,
   // Two of the packages require what Node has; a module has no `require` of its own.
   banner: {
     js: [
@@ -51,6 +53,25 @@ await build({
   },
   logLevel: "warning",
 });
+
+await writeFile("dist/cli/LICENSES.txt", await licensesOf(Object.keys(metafile.inputs)));
+
+/** The notices of the packages that these files belong to, above the license that all of them have. */
+async function licensesOf(files: string[]): Promise<string> {
+  const folders = files.map((file) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]);
+  const notices: string[] = [];
+  for (const folder of new Set(folders)) {
+    if (folder === undefined) continue;
+    const manifest = await readFile(path.join(folder, "package.json"), "utf8");
+    const { name, license } = JSON.parse(manifest) as { name: string; license: string };
+    const file = (await readdir(folder)).find((name) => /^licen[cs]e/i.test(name)) ?? "LICENSE";
+    const [notice] = /^Copyright .*$/m.exec(await readFile(path.join(folder, file), "utf8")) ?? [];
+    if (license !== "MIT" || notice === undefined) throw new Error(`${name} is not under MIT.`);
+    notices.push(`${name}: ${notice}`);
+  }
+  const [permission = ""] = /^Permission .*/ms.exec(await readFile("LICENSE", "utf8")) ?? [];
+  return `The command contains these packages:\n\n${notices.join("\n")}\n\n${permission}`;
+}
 
 /** The command uses the library as its users do, from the entries beside it: no second copy. */
 function libraryBeside(): Plugin {

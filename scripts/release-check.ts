@@ -18,7 +18,7 @@ interface Manifest {
 }
 
 const ALLOWED_FILES =
-  /^(?:dist\/.+\.(?:js|d\.ts)|docs\/[\w.-]+\.md|(?:generated|spec)\/\w+\.yaml|package\.json)$/;
+  /^(?:dist\/.+\.(?:js|d\.ts)|dist\/cli\/LICENSES\.txt|docs\/[\w.-]+\.md|(?:generated|spec)\/\w+\.yaml|package\.json)$/;
 const REQUIRED_FILES = ["LICENSE", "CHANGELOG.md", "README.md", "README.zh-CN.md"];
 const INSTALL_SCRIPTS = ["preinstall", "install", "postinstall"];
 

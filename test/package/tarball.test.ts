@@ -44,6 +44,14 @@ it("is not found by the module resolution of Node 10", async () => {
   await expect(compile(tsc, consumer, "required.cts", module)).rejects.toThrow("TS2307");
 });
 
+it("has the copyright notice of each package in the command", () => {
+  const notices = texts.get("dist/cli/LICENSES.txt") ?? "";
+  for (const name of ["commander", "csv-parse", "yocto-spinner"]) {
+    expect(notices).toMatch(new RegExp(`^${name}: Copyright `, "m"));
+  }
+  expect(notices).toContain("Permission is hereby granted");
+});
+
 it("has each class of an error once, so that all entries throw the same", () => {
   const bundles = [...texts.keys()].filter((file) => /^dist\/[^/]+\.js$/.test(file));
   const code = bundles.map((file) => texts.get(file)).join("\n");

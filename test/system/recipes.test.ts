@@ -1,6 +1,6 @@
-// The recipes of docs/recipes.md and docs/fleet.md do what they say, against a fake gateway.
+// The recipes of docs/recipes.md do what they say, against a fake gateway.
 import { once } from "node:events";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import path from "node:path";
@@ -101,58 +101,6 @@ describe("the recipe", () => {
     it.each(incomplete)("sends nothing for a request without both URLs: %j", async (body) => {
       const { POST } = await load<Route>(heading, RECIPES);
       expect([(await POST(post(body))).status, sent]).toEqual([400, []]);
-    });
-  });
-
-  describe("for a queue worker", () => {
-    type Work = (jobs: object, job: string, request: LipSyncRequest) => Promise<string>;
-    let work: Work;
-    let jobs: Record<string, (job: string, taskId: string) => Promise<unknown>>;
-    beforeEach(async () => {
-      ({ work } = await load<{ work: Work }>("## With another queue", "docs/fleet.md"));
-      const taskIds = new Map<string, string>();
-      const claimed = new Set<string>();
-      jobs = {
-        taskIdOf: (job) => Promise.resolve(taskIds.get(job)),
-        claim: (job) => Promise.resolve(!claimed.has(job) && claimed.add(job)),
-        release: (job) => Promise.resolve(claimed.delete(job)),
-        storeTaskId: (job, taskId) => Promise.resolve(taskIds.set(job, taskId)),
-      };
-    });
-
-    it("creates one task for a job that is handed out twice at once, and resumes it later", async () => {
-      const twice = [work(jobs, "job", request), work(jobs, "job", request)];
-      const statuses = (await Promise.allSettled(twice)).map(({ status }) => status);
-      expect(statuses.sort()).toEqual(["fulfilled", "rejected"]);
-      await expect(work(jobs, "job", request)).resolves.toBe(video);
-      expect([posts(), gateway.tasks.size]).toEqual([1, 1]);
-    });
-
-    it("never creates again after a crash between the creation and the storing", async () => {
-      jobs["storeTaskId"] = () => Promise.reject(new Error("the database is gone"));
-      await expect(work(jobs, "job", request)).rejects.toThrow("has task task-1");
-      await expect(work(jobs, "job", request)).rejects.toThrow("a task may exist");
-      expect([posts(), gateway.tasks.size]).toEqual([1, 1]);
-    });
-
-    it("lets the job be created again only where it is certain that no task was", async () => {
-      gateway.answerNext(Response.json({ code: 1201 }, { status: 400 }));
-      await expect(work(jobs, "job", request)).rejects.toHaveProperty("status", 400);
-      await expect(work(jobs, "job", request)).resolves.toBe(video);
-      expect(posts()).toBe(2);
-
-      gateway.answerNext(new Response(null, { status: 502 }));
-      await expect(work(jobs, "other", request)).rejects.toHaveProperty("status", 502);
-      await expect(work(jobs, "other", request)).rejects.toThrow("a task may exist");
-      expect(posts()).toBe(3);
-    });
-
-    it("fails in the same way at each run of a task that failed, and creates nothing", async () => {
-      const failing = createFakeGateway({ polls: 1, failWith: "no face found" });
-      vi.stubGlobal("fetch", failing.fetch);
-      await expect(work(jobs, "job", request)).rejects.toThrow("no face found");
-      await expect(work(jobs, "job", request)).rejects.toThrow("no face found");
-      expect(failing.tasks.size).toBe(1);
     });
   });
 
@@ -296,64 +244,6 @@ describe("the recipe", () => {
     expect(await node([program])).toEqual({ exitCode: 0, stdout: "task-1\n", stderr: "" });
     expect(asked).toEqual(["gateway.invalid:80"]);
     expect(gateway.received).toEqual([{ method: "POST", path: endpoint, body: request }]);
-  });
-
-  describe("for saving a video", () => {
-    type Save = { save: (url: string, file: string) => Promise<void> };
-    let folder: string;
-    let save: Save["save"];
-    const headers = { "content-type": "video/mp4" };
-    const videoResponse = (bytes: string) => new Response(bytes, { headers });
-
-    beforeEach(async () => {
-      folder = await temporaryFolder();
-      ({ save } = await recipeBelow<Save>("## Save the video"));
-    });
-
-    it("writes the whole video, and sends no key for it", async () => {
-      const client = createLipSyncClient(gateway);
-      const task = await client.wait((await client.create(request)).task_id);
-      await save(task.task_result.videos[0].url, path.join(folder, "a.mp4"));
-      expect(await readdir(folder)).toEqual(["a.mp4"]);
-      expect(await readFile(path.join(folder, "a.mp4"), "latin1")).toContain("ftypisom");
-      expect(sent).toEqual([undefined]);
-    });
-
-    it("does not write over a file, also one that appears during the download", async () => {
-      const file = path.join(folder, "a.mp4");
-      vi.stubGlobal("fetch", async () => {
-        await writeFile(file, "mine");
-        return videoResponse("video");
-      });
-      await expect(save(video, file)).rejects.toHaveProperty("code", "EEXIST");
-      await expect(save(video, file)).rejects.toThrow("exists");
-      expect(await readFile(file, "utf8")).toBe("mine");
-    });
-
-    it("leaves no file under the name of the video if the download is cut off", async () => {
-      const server = createServer((_, response) => {
-        response.writeHead(200, { "content-length": 9 });
-        response.write("half", () => response.destroy());
-      });
-      const port = await listenUntilEnd(server);
-      vi.stubGlobal("fetch", realFetch);
-      const file = path.join(folder, "a.mp4");
-      await expect(save(`http://127.0.0.1:${port}`, file)).rejects.toThrow();
-      expect(await readdir(folder)).toEqual(["a.mp4.part"]);
-
-      vi.stubGlobal("fetch", () => Promise.resolve(videoResponse("whole")));
-      await save(video, file);
-      expect(await readFile(file, "utf8")).toBe("whole");
-      expect(await readdir(folder)).toEqual(["a.mp4"]);
-    });
-
-    it("writes nothing if the response is not the video", async () => {
-      vi.stubGlobal("fetch", () => Promise.resolve(new Response("gone", { status: 403 })));
-      await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("HTTP 403");
-      vi.stubGlobal("fetch", () => Promise.resolve(new Response("<html>")));
-      await expect(save(video, path.join(folder, "a.mp4"))).rejects.toThrow("text/plain");
-      expect(await readdir(folder)).toEqual([]);
-    });
   });
 
   it("for a log names every attempt, and never the key or the body", async () => {
