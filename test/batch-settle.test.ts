@@ -63,13 +63,16 @@ async function stateOf(id: string): Promise<string> {
 const settle = (id: string, found: Found, force?: boolean) =>
   settleLipSyncClip(folder, id, found, { force });
 
-/** The message of a refused settle, which wrote nothing. */
-async function refusalOf(id: string, found: Found, force?: boolean): Promise<string> {
+/** The error of a refused settle, which wrote nothing. */
+async function errorOfSettle(id: string, found: Found, force?: boolean) {
   const before = eventsIn(folder);
   const error = await errorOf(settle(id, found, force), InvalidRequestError);
   expect(eventsIn(folder)).toEqual(before);
-  return error.message;
+  return error;
 }
+
+const refusalOf = async (...settled: Parameters<typeof errorOfSettle>) =>
+  (await errorOfSettle(...settled)).message;
 
 describe("reading a batch", () => {
   it("gives the state of each clip, in the order of their first lines", async () => {
@@ -288,12 +291,14 @@ describe("settling a clip with { noTask: true }", () => {
 });
 
 it.each([
-  ["nothing was found", {}, "Say what you found"],
-  ["two things were found", { taskId: "1", noTask: true }, "Say what you found"],
-  ["there is no such clip", { taskId: "1" }, "The folder has no clip b. Check its spelling."],
-])("a settle is refused if %s", async (_, found, message) => {
+  ["nothing was found", {}, "found", "Say what you found"],
+  ["two things were found", { taskId: "1", noTask: true }, "found", "Say what you found"],
+  ["there is no such clip", { taskId: "1" }, "id", "The folder has no clip b. Check its spelling."],
+])("a settle is refused if %s", async (_, found, field, message) => {
   write(claimOf("a"));
-  expect(await refusalOf("b", found as Found)).toContain(message);
+  const error = await errorOfSettle("b", found as Found);
+  expect(error.field).toBe(field);
+  expect(error.message).toContain(message);
 });
 
 it("a request has the same SHA-256 in whatever order its fields are", () => {

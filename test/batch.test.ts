@@ -631,6 +631,19 @@ describe("a batch stops", () => {
     expect(batch.gateway.received).toEqual([]);
   });
 
+  it("and closes every file that it has opened", async () => {
+    const opened = vi.spyOn(fs, "openSync");
+    const closed = vi.spyOn(fs, "closeSync");
+    const batch = setUpBatch(await newFolder());
+    await batch.run(clipsOf("a"));
+    await expect(batch.run(clipsOf("a"), { parallel: NaN })).rejects.toThrow(ConfigurationError);
+    const descriptors = opened.mock.results
+      .filter(({ type }) => type === "return")
+      .map(({ value }) => value as number);
+    expect(descriptors.length).toBeGreaterThan(0);
+    expect(closed.mock.calls.map(([descriptor]) => descriptor).sort()).toEqual(descriptors.sort());
+  });
+
   it("if the folder cannot be written to", async () => {
     const batch = setUpBatch(await newFolder());
     const file = path.join(batch.folder, "file");

@@ -94,7 +94,7 @@ describe("settleLipSyncJob", () => {
   it("refuses { noTask: true } for a job without a claim", async () => {
     const { settle, did } = setUp({ state: "failed", finishedOn: 5 });
     const message = "Job 7 has no claim, so it certainly has no task. Retry it with job.retry().";
-    await expect(settle({ noTask: true })).rejects.toThrow(message);
+    await expect(settle({ noTask: true })).rejects.toMatchObject({ message, field: "found" });
     expect(did).toEqual([]);
   });
 

@@ -225,6 +225,12 @@ describe("flags that fill what a row leaves out", () => {
       { ...video, mode: "audio2video", audio_type: "url", audio_url: "https://a.example/1.mp3" },
     ],
     [
+      "no text beside the row's audio file",
+      { ...video, audio_file: "AAAA" },
+      { ...text, voice_speed: 1.5, audio_url: "https://a.example/1.mp3" },
+      { ...video, mode: "audio2video", audio_type: "file", audio_file: "AAAA" },
+    ],
+    [
       "no other video",
       { video_url: "https://a.example/1.mp4", ...text },
       { video_id: "8", task_id: "t" },

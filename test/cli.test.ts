@@ -417,9 +417,10 @@ describe("demo", () => {
   });
 
   it("says on Ctrl-C that nothing was billed", async () => {
-    const { run, stop, warned } = setUp();
+    const { run, stop, printed, warned } = setUp();
     stop();
     expect(await run("demo")).toBe(130);
+    expect(printed.join("\n")).not.toContain("Next");
     expect(warned.at(-1)).toMatch(/^Stopped, and the fake gateway .+ nothing was billed\.$/);
   });
 });
@@ -544,7 +545,7 @@ describe("batch", () => {
     const ask = (question: string) => Promise.resolve(asked.push(question) > 0 && answer);
     const { batch, printed, gateway } = batchOf(["a"], {}, { ask });
     expect(await batch()).toBe(130);
-    expect(printed.at(-1)).toBe("Nothing was sent.");
+    expect(printed).toEqual(["Columns that are not used: owner", "Nothing was sent."]);
     expect(gateway.received).toEqual([]);
     expect(asked).toEqual([`1 task will be billed at ${HOST}. Go on?`]);
     answer = true;
@@ -622,6 +623,8 @@ describe("batch", () => {
       `  To make it again (billed): kling-lip-sync batch FILE --folder ${folder} --retry-failed`,
     ]);
     isFailing = false;
+    expect(await batch()).toBe(1);
+    expect(printed).toContain(`0 tasks will be billed at ${HOST}.`);
     expect(await batch("--retry-failed")).toBe(0);
     expect(printed).toContain(`1 task will be billed at ${HOST}.`);
     expect(posts()).toHaveLength(3);

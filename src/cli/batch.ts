@@ -233,16 +233,8 @@ function endOf(report: LipSyncBatchReport, { folder, page, limit, all, terminal 
   return [look, `All ${total} clips are saved in ${oneLine(folder)}.`];
 }
 
-function exitCodeOf({
-  stop,
-  saved,
-  running,
-  failed,
-  uncertain,
-  left,
-  problems,
-}: LipSyncBatchReport) {
+function exitCodeOf({ stop, running, failed, uncertain, left, problems }: LipSyncBatchReport) {
   if (stop?.cause === "signal") return EXIT_CODES.stopped;
   const open = running + failed + uncertain + left + problems.length;
-  return open === 0 && saved >= 0 ? EXIT_CODES.done : EXIT_CODES.needsPerson;
+  return open === 0 ? EXIT_CODES.done : EXIT_CODES.needsPerson;
 }
