@@ -23,7 +23,8 @@ describe("the page of a batch", () => {
   });
 
   it("loads nothing but the videos beside it, and those only when they are played", () => {
-    const page = pageOf("clips", [saved("a-1"), saved("b")]);
+    const failed: PageClip = { id: "c", state: "failed" };
+    const page = pageOf("clips", [saved("a-1"), saved("b"), failed]);
     const sources = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address);
     expect(new Set(sources)).toEqual(new Set(["a-1.mp4", "b.mp4"]));
     expect(page.match(/<video/g)).toHaveLength(2);

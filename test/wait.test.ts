@@ -279,7 +279,8 @@ describe("a task that the gateway does not know", () => {
   const unknown = () => answer(404, { code: 1203, message: "task not found" });
 
   it("may be new: two such polls in a row are forgiven, the third ends the wait", async () => {
-    const known = [unknown(), unknown(), processing(), unknown(), busy(), unknown(), unknown()];
+    const two = () => [unknown(), unknown()];
+    const known = [...two(), processing(), ...two(), busy(), ...two()];
     const { ended, polledAt } = waitFor([...known, done()]);
     await vi.advanceTimersByTimeAsync(known.length * 10_500);
     await expect(ended).resolves.toEqual(succeeded.data);
