@@ -20,7 +20,18 @@ export function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
   // A backslash may be an escape of the next character, so none is compared.
   const pattern = Array.from(key.toLowerCase().replaceAll("\\", ""));
-  const fallbacks = fallbacksOf(pattern);
+  /** For each number of matched characters, how many still match if the next one does not. */
+  const fallbacks = [0];
+
+  /** How many characters match after one more. */
+  function advance(matched: number, character: string): number {
+    while (matched > 0 && pattern[matched] !== character)
+      matched = fallbacks[matched - 1] as number;
+    return pattern[matched] === character ? matched + 1 : matched;
+  }
+
+  for (const character of pattern.slice(1))
+    fallbacks.push(advance(fallbacks.at(-1) as number, character));
 
   /** Replaces the key as Knuth, Morris and Pratt search: goes back in the key, never in the text. */
   function replaceKey(text: string, spelling: RegExp): string {
@@ -28,22 +39,16 @@ export function redactorOf(key: string): Redact {
     let keptFrom = 0;
     let matched = 0;
     let end = 0;
-    /** Where the latest characters end, as many as a match needs. */
-    const ends = new Int32Array(pattern.length + 1);
-    let count = 0;
+    /** Where the characters begin and end. */
+    const ends = [0];
     for (const [token, code, plain = ""] of text.matchAll(spelling)) {
       const character = code === undefined ? plain : String.fromCharCode(parseInt(code, 16));
       end += token.length;
       if (character === "\\") continue;
-      count += 1;
-      ends[count % ends.length] = end;
-      const compared = character.toLowerCase();
-      while (matched > 0 && pattern[matched] !== compared)
-        matched = fallbacks[matched - 1] as number;
-      if (pattern[matched] === compared) matched += 1;
+      ends.push(end);
+      matched = advance(matched, character.toLowerCase());
       if (matched < pattern.length) continue;
-      const start = ends[(count - matched) % ends.length];
-      redacted += `${text.slice(keptFrom, start)}***`;
+      redacted += `${text.slice(keptFrom, ends.at(-1 - matched))}***`;
       keptFrom = end;
       matched = 0;
     }
@@ -54,19 +59,6 @@ export function redactorOf(key: string): Redact {
     const inJson = replaceKey(text, IN_JSON);
     return inJson.includes("%") ? replaceKey(inJson, IN_URL) : inJson;
   };
-}
-
-/** For each number of matched characters, how many still match if the next one does not. */
-function fallbacksOf(pattern: string[]): number[] {
-  const fallbacks = [0];
-  let matched = 0;
-  for (const character of pattern.slice(1)) {
-    while (matched > 0 && pattern[matched] !== character)
-      matched = fallbacks[matched - 1] as number;
-    if (pattern[matched] === character) matched += 1;
-    fallbacks.push(matched);
-  }
-  return fallbacks;
 }
 
 /** A copy of an error and its causes, with what a log needs and without the key. */
