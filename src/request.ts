@@ -1,6 +1,6 @@
 // The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkBase64, checkText, checkUrl, invalidField, toJson, withoutBlanks } from "./fields.js";
+import { checkBase64, checkText, checkUrl, invalidField, toJson } from "./fields.js";
 import { isRecord, property } from "./json.js";
 import { requireOneVideo, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
@@ -97,22 +97,20 @@ export const parseLipSyncRequest = (value: unknown): LipSyncRequest =>
 
 /** Checks a request and returns the body to send. */
 export function toBody(request: unknown = null): RequestBody {
-  const body = toJson(request);
-  const given = property(body, "input");
-  if (!isRecord(body) || !isRecord(given)) throw new InvalidRequestError(NO_INPUT, "input");
+  const body = toJson(request, PLACES);
+  const input = property(body, "input");
+  if (!isRecord(body) || !isRecord(input)) throw new InvalidRequestError(NO_INPUT, "input");
   checkNames(body, "");
-  checkNames(given, "input.");
+  checkNames(input, "input.");
 
-  const input = withoutBlanks(given, Object.keys(INPUT_CHECKS));
   requireOneVideo(input);
   const required = requiredFields(input);
   for (const [field, check] of Object.entries(INPUT_CHECKS)) {
     if (field in input) check(input[field], `input.${field}`);
     else if (required.includes(field)) throw invalidField(`input.${field}`, "is missing");
   }
-  const outer = withoutBlanks(body, ["callback_url"]);
-  if ("callback_url" in outer) checkUrl(outer["callback_url"], "callback_url");
-  return { ...outer, input } as RequestBody;
+  if ("callback_url" in body) checkUrl(body["callback_url"], "callback_url");
+  return body as RequestBody;
 }
 
 /** Throws for a field in the wrong place or spelling, such as `voiceSpeed`. */
