@@ -33,10 +33,11 @@ export interface Operation extends Call {
 /** Makes one attempt and returns the task in its response. */
 export function attempt(
   operation: Operation,
-  { apiKey, baseUrl, headers, fetch }: Connection,
+  connection: Connection,
   limits: Limits,
 ): Promise<LipSyncTask> {
-  const { route } = operation;
+  // A browser's fetch must not be called as a method.
+  const { fetch } = connection;
   let mayHaveCreatedTask = false;
 
   const connectionError = (message: string, cause: Error | undefined) =>
@@ -46,23 +47,22 @@ export function attempt(
     });
 
   const onTimeout = () => {
-    const message = `${route} timed out after ${limits.timeoutMs} ms.`;
+    const message = `${operation.route} timed out after ${limits.timeoutMs} ms.`;
     const cause = new DOMException(message, "TimeoutError");
     return Promise.reject(connectionError(message, cause));
   };
 
   return within(limits, onTimeout, async (signal) => {
-    const key = await resolveApiKey(apiKey);
+    const key = await resolveApiKey(connection.apiKey);
     const redact = redactorOf(key);
     // If the call ended while the key was fetched, nothing may be sent.
     signal.throwIfAborted();
 
     /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
     async function send(request: Request): Promise<Response> {
-      const { url, method } = request;
       const text = await request.text();
       const init: FetchInit = {
-        method,
+        method: request.method,
         headers: Object.fromEntries(request.headers),
         body: text === "" ? null : text,
         signal,
@@ -78,24 +78,24 @@ export function attempt(
       let read;
       try {
         mayHaveCreatedTask = operation.isBilled;
-        response = await fetch(url, init);
+        response = await fetch(request.url, init);
         read = await readBody(response, signal);
       } catch (error) {
         if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
         const said = errorChain(error).map(({ message, name }) => message || name);
-        const message = redact([`${route} got no complete response`, ...said].join(": "));
+        const message = redact([`${operation.route} got no complete response`, ...said].join(": "));
         throw connectionError(message, redactError(error, redact));
       }
       const task = toTask(operation, read, redact);
       return new Response(JSON.stringify({ data: task }));
     }
 
-    const { data } = await operation.request({
-      baseUrl,
-      headers: { ...headers, Authorization: `Bearer ${key}` },
+    const result = await operation.request({
+      baseUrl: connection.baseUrl,
+      headers: { ...connection.headers, Authorization: `Bearer ${key}` },
       fetch: send,
     });
-    if (data === undefined) throw new TypeError("openapi-fetch returned no data.");
-    return data.data;
+    if (!result.data) throw new TypeError("openapi-fetch returned no data.");
+    return result.data.data;
   });
 }

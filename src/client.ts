@@ -125,9 +125,8 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
 
   /** How long an attempt of a call may take, and how often it is retried. */
   function limitsOf(options: RequestOptions) {
-    checkSignal(options.signal);
     return {
-      signal: options.signal,
+      signal: checkSignal(options.signal),
       timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
       maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
     };
@@ -148,7 +147,6 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       route: `GET ${LIP_SYNC_PATH}/${encodeURIComponent(task_id)}`,
       isBilled: false,
-      parentTaskId: undefined,
       request: (init) =>
         api.GET(`${LIP_SYNC_PATH}/{task_id}`, { params: { path: { task_id } }, ...init }),
     };
@@ -159,18 +157,16 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     attempt(getting(taskId), connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
 
   // With `return await`, the stack of a later error has the caller's line, too.
-  async function run(operation: Operation, options: RequestOptions): Promise<LipSyncTask> {
+  async function run(operation: Operation, options: RequestOptions = {}): Promise<LipSyncTask> {
     const gateway = connection(options);
     const limits = limitsOf(options);
-    return await retry(() => attempt(operation, gateway, limits), {
-      ...limits,
-      isWorthRetrying: operation.isBilled ? mayRepeatCreate : mayPass,
-    });
+    const isWorthRetrying = operation.isBilled ? mayRepeatCreate : mayPass;
+    return await retry(() => attempt(operation, gateway, limits), isWorthRetrying, limits);
   }
 
   return {
-    create: async (request, options = {}) => await run(creating(request), options),
-    get: async (taskId, options = {}) => await run(getting(taskId), options),
-    wait: (taskId, options = {}) => waitForTask({ connection, poll }, taskId, options),
+    create: async (request, options) => await run(creating(request), options),
+    get: async (taskId, options) => await run(getting(taskId), options),
+    wait: (taskId, options) => waitForTask(poll, taskId, options),
   };
 }

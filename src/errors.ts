@@ -84,7 +84,7 @@ export class ApiError extends LipSyncError {
   declare readonly taskId: string | undefined;
 
   constructor(message: string, details: Pick<ApiError, Kept> & { mayHaveCreatedTask?: boolean }) {
-    super(message, details);
+    super(message, { ...details });
   }
 }
 

@@ -33,10 +33,9 @@ const isApiError = (error: unknown): error is ApiError => property(error, "name"
 function isBadMoment(error: unknown): boolean {
   if (property(error, "name") === "ConnectionError") return true;
   if (!isApiError(error)) return false;
-  const { status, code } = error;
-  if (TOO_MANY.includes(code)) return true;
+  if (TOO_MANY.includes(error.code)) return true;
   // A gateway's own limit, whatever number it has.
-  return status === 429 && !isKlingRefusal(code);
+  return error.status === 429 && !isKlingRefusal(error.code);
 }
 
 /** Whether a failed create created no task and can succeed later. */
