@@ -9,13 +9,13 @@ import { type Call, toTask } from "./response.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
 
-/** How a call reaches its gateway. */
-export type Connection = {
+/** How a call reaches its gateway, and what ends an attempt. */
+export interface Settings extends Limits {
   apiKey: ApiKey;
   baseUrl: string;
   headers: Record<string, string>;
   fetch: Fetch;
-};
+}
 
 /** What belongs to one attempt; openapi-fetch adds the path, the parameters and the body. */
 export interface AttemptInit {
@@ -31,13 +31,9 @@ export interface Operation extends Call {
 }
 
 /** Makes one attempt and returns the task in its response. */
-export function attempt(
-  operation: Operation,
-  connection: Connection,
-  limits: Limits,
-): Promise<LipSyncTask> {
+export function attempt(operation: Operation, settings: Settings): Promise<LipSyncTask> {
   // A browser's fetch must not be called as a method.
-  const { fetch } = connection;
+  const { fetch } = settings;
   let mayHaveCreatedTask = false;
 
   const connectionError = (message: string, cause: Error | undefined) =>
@@ -47,16 +43,14 @@ export function attempt(
     });
 
   const onTimeout = () => {
-    const message = `${operation.route} timed out after ${limits.timeoutMs} ms.`;
+    const message = `${operation.route} timed out after ${settings.timeoutMs} ms.`;
     const cause = new DOMException(message, "TimeoutError");
     return Promise.reject(connectionError(message, cause));
   };
 
-  return within(limits, onTimeout, async (signal) => {
-    const key = await resolveApiKey(connection.apiKey);
+  return within(settings, onTimeout, async (signal) => {
+    const key = await resolveApiKey(settings.apiKey);
     const redact = redactorOf(key);
-    // If the call ended while the key was fetched, nothing may be sent.
-    signal.throwIfAborted();
 
     /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
     async function send(request: Request): Promise<Response> {
@@ -73,6 +67,7 @@ export function attempt(
       };
       // Deno resends a string by itself when a reused connection breaks.
       if ("Deno" in globalThis && init.body) Object.assign(init, { body: new Blob([text]) });
+      // If the call ended while the key was fetched, nothing may be sent.
       signal.throwIfAborted();
       let response: FetchResponse | undefined;
       let read;
@@ -91,8 +86,8 @@ export function attempt(
     }
 
     const result = await operation.request({
-      baseUrl: connection.baseUrl,
-      headers: { ...connection.headers, Authorization: `Bearer ${key}` },
+      baseUrl: settings.baseUrl,
+      headers: { ...settings.headers, Authorization: `Bearer ${key}` },
       fetch: send,
     });
     if (!result.data) throw new TypeError("openapi-fetch returned no data.");

@@ -45,9 +45,15 @@ export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): Err
         unknown
       >;
       if (typeof message !== "string") break;
-      const texts = { name: text(name), message, stack: text(stack), code: text(code) };
       const causes = Array.isArray(errors) && errors.length > 0 ? errors : [cause];
-      chain.push({ ...texts, syscall: text(syscall), causes });
+      chain.push({
+        name: text(name),
+        message,
+        stack: text(stack),
+        code: text(code),
+        syscall: text(syscall),
+        causes,
+      });
       next = causes[0];
     }
   } catch {

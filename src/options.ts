@@ -43,9 +43,8 @@ export const checkSignal = <Value>(signal: Value): Value =>
 
 /** Headers of the caller, with lower-case names: those of a call replace the client's. */
 export function checkHeaders(
-  given: Headers | Record<string, string | undefined> | undefined,
+  given: Headers | Record<string, string | undefined> = {},
 ): Record<string, string> {
-  if (given === undefined) return {};
   // Their values may be secret, so no error has them.
   const invalid = (why: string) => new ConfigurationError(`The option headers ${why}.`);
   let headers: Headers;

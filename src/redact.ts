@@ -19,7 +19,7 @@ const IN_URL = /\\*%([\da-f]{2})|\\*([^])/gi;
 export function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
   // A backslash may be an escape of the next character, so none is compared.
-  const pattern = Array.from(key.toLowerCase().replaceAll("\\", ""));
+  const pattern = key.toLowerCase().replaceAll("\\", "");
   /** For each number of matched characters, how many still match if the next one does not. */
   const fallbacks = [0];
 
@@ -65,10 +65,10 @@ export function redactorOf(key: string): Redact {
 export function redactError(error: unknown, redact: Redact): Error | undefined {
   let copy: Error | undefined;
   for (const { name, message, stack, code } of errorChain(error).reverse()) {
-    const cause = copy;
-    copy = new Error(redact(message), cause && { cause });
-    const text = { name: redact(name), stack: redact(stack) };
-    Object.assign(copy, text, code && { code: redact(code) });
+    copy = new Error(redact(message), copy && { cause: copy });
+    copy.name = redact(name);
+    copy.stack = redact(stack);
+    if (code) Object.assign(copy, { code: redact(code) });
   }
   return copy;
 }

@@ -115,7 +115,7 @@ export function toBody(request: unknown = null): RequestBody {
 
 /** Throws for a field in the wrong place or spelling, such as `voiceSpeed`. */
 function checkNames(fields: object, prefix: "" | "input."): void {
-  for (const name of Object.keys(fields)) {
+  for (const name in fields) {
     const field = prefix + name;
     const place = PLACES.find((place) => plain(place) === plain(name));
     if (place !== undefined && place !== field)

@@ -66,7 +66,6 @@ export async function waitForTask(
       if (!isForgiven) throw error;
       problem = error;
     }
-    signal?.throwIfAborted();
   }
 
   async function callBack(): Promise<void> {
@@ -81,10 +80,8 @@ export async function waitForTask(
   let isLate = false;
   for (;;) {
     await pollOnce(isLate ? LATE_POLL_MS : leftMs());
-    if (onUpdate || onError) {
-      // If the callback takes longer than the wait may, what was found counts.
-      await within({ signal, timeoutMs: leftMs() }, () => Promise.resolve(), callBack);
-    }
+    // If the callback takes longer than the wait may, what was found counts.
+    await within({ signal, timeoutMs: leftMs() }, () => Promise.resolve(), callBack);
     if (last && isSucceeded(last)) return last;
     if (last && isDone(last)) throw new TaskFailedError(last);
     if (isLate) break;
