@@ -64,25 +64,22 @@ const NO_INPUT = "input is missing: pass { input: { video_url, mode, … } }.";
 
 type Check = (value: unknown, field: string) => void;
 
-/** Every field of `input` in the document. */
-const INPUT_CHECKS: Record<keyof RequestInput, Check> = {
-  mode: checkText,
-  task_id: checkText,
-  video_id: checkText,
-  video_url: checkUrl,
-  text: checkText,
-  voice_id: checkText,
-  voice_language: checkText,
-  voice_speed: () => undefined,
-  audio_type: checkText,
-  audio_file: checkBase64,
-  audio_url: checkUrl,
+/** Every field in the document that is not an object, by its place. */
+const CHECKS: Record<`input.${keyof RequestInput}` | "callback_url", Check> = {
+  "input.mode": checkText,
+  "input.task_id": checkText,
+  "input.video_id": checkText,
+  "input.video_url": checkUrl,
+  "input.text": checkText,
+  "input.voice_id": checkText,
+  "input.voice_language": checkText,
+  "input.voice_speed": () => undefined,
+  "input.audio_type": checkText,
+  "input.audio_file": checkBase64,
+  "input.audio_url": checkUrl,
+  callback_url: checkUrl,
 };
-const PLACES = [
-  "input",
-  "callback_url",
-  ...Object.keys(INPUT_CHECKS).map((name) => `input.${name}`),
-];
+const PLACES = ["input", ...Object.keys(CHECKS)];
 
 /**
  * Checks a request from outside, such as a form or a row of a file, as `create` does, and returns the
@@ -105,11 +102,11 @@ export function toBody(request: unknown = null): RequestBody {
 
   requireOneVideo(input);
   const required = requiredFields(input);
-  for (const [field, check] of Object.entries(INPUT_CHECKS)) {
-    if (field in input) check(input[field], `input.${field}`);
-    else if (required.includes(field)) throw invalidField(`input.${field}`, "is missing");
+  for (const [place, check] of Object.entries(CHECKS)) {
+    const value = place.split(".").reduce<unknown>(property, body);
+    if (value !== undefined) check(value, place);
+    else if (required.includes(place)) throw invalidField(place, "is missing");
   }
-  if ("callback_url" in body) checkUrl(body["callback_url"], "callback_url");
   return body as RequestBody;
 }
 
@@ -128,10 +125,11 @@ const plain = (place: string): string => place.toLowerCase().replace(/^input\.|[
 
 /** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
-  if (mode === "text2video") return ["mode", "text", "voice_id", "voice_language"];
-  if (mode !== "audio2video") return ["mode"];
-  if (audioType === "url") return ["audio_url"];
-  return audioType === "file" ? ["audio_file"] : ["audio_type"];
+  if (mode === "text2video")
+    return ["input.mode", "input.text", "input.voice_id", "input.voice_language"];
+  if (mode !== "audio2video") return ["input.mode"];
+  if (audioType === "url") return ["input.audio_url"];
+  return audioType === "file" ? ["input.audio_file"] : ["input.audio_type"];
 }
 
 /** Checks that a task id can be part of a path, and returns it without surrounding white space. */
