@@ -37,13 +37,10 @@ const MESSAGES = [
 export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): ErrorText[] {
   const chain: ErrorText[] = [];
   try {
-    let next = error;
+    let next = error as Record<string, unknown>;
     while (chain.length < longest) {
       // An error of any realm is recognized by its message, because `instanceof` would miss some.
-      const { name, message, stack, code, syscall, cause, errors } = next as Record<
-        string,
-        unknown
-      >;
+      const { name, message, stack, code, syscall, cause, errors } = next;
       if (typeof message !== "string") break;
       const causes = Array.isArray(errors) && errors.length > 0 ? errors : [cause];
       chain.push({
@@ -54,7 +51,7 @@ export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): Err
         syscall: text(syscall),
         causes,
       });
-      next = causes[0];
+      next = causes[0] as typeof next;
     }
   } catch {
     // It is null, or a getter threw.

@@ -39,16 +39,19 @@ export function redactorOf(key: string): Redact {
     let keptFrom = 0;
     let matched = 0;
     let end = 0;
-    /** Where the characters begin and end. */
-    const ends = [0];
+    /** Where the latest characters end, as many as a match needs. */
+    const ends = new Int32Array(pattern.length + 1);
+    let count = 0;
     for (const [token, code, plain = ""] of text.matchAll(spelling)) {
       const character = code === undefined ? plain : String.fromCharCode(parseInt(code, 16));
       end += token.length;
       if (character === "\\") continue;
-      ends.push(end);
+      count += 1;
+      ends[count % ends.length] = end;
       matched = advance(matched, character.toLowerCase());
       if (matched < pattern.length) continue;
-      redacted += `${text.slice(keptFrom, ends.at(-1 - matched))}***`;
+      const start = ends[(count - matched) % ends.length];
+      redacted += `${text.slice(keptFrom, start)}***`;
       keptFrom = end;
       matched = 0;
     }
