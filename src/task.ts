@@ -37,8 +37,8 @@ export function asTask(value: unknown): LipSyncTask | undefined {
   if (task_id === undefined || typeof word !== "string") return undefined;
   const task = value as LipSyncTask;
   const task_status = klingWord(word) as LipSyncTaskStatus;
-  const isSame = task_id === id && task_status === word;
-  return isSame ? task : { ...task, task_id, task_status };
+  const isInOurWords = task_id === id && task_status === word;
+  return isInOurWords ? task : { ...task, task_id, task_status };
 }
 
 /** The task in new-api's wrapper around Kling's response, which is empty until the task was sent. */

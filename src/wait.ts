@@ -91,8 +91,7 @@ export async function waitForTask(
     const lastPollInMs = leftMs() - Math.min(intervalMs, LONGEST_LAST_INTERVAL_MS) / 2;
     const isOver = isLast || lastPollInMs <= 0;
     isLast = pauseMs >= lastPollInMs;
-    const nextInMs = isOver ? leftMs() : Math.min(pauseMs, lastPollInMs);
-    if (leftMs() > 0) await delay(nextInMs, signal);
+    if (leftMs() > 0) await delay(isOver ? leftMs() : Math.min(pauseMs, lastPollInMs), signal);
     isLate = performance.now() - endsAt > (isOver ? LATEST_TIMER_MS : 0);
     if (isOver && !isLate) break;
   }
