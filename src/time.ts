@@ -15,13 +15,13 @@ export type Limits = { signal: AbortSignal | undefined; timeoutMs: number };
  * Runs the work and settles with its result. When the caller's signal aborts, rejects immediately
  * with its reason; on timeout, settles as `onTimeout` does. Both abort the signal of the work.
  */
-export async function within<T>(
+export function within<T>(
   { signal, timeoutMs }: Limits,
   onTimeout: () => Promise<T>,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  return await new Promise((resolve, reject) => {
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
     const controller = new AbortController();
     const abort = (reason: unknown) => {
       reject(reason);
@@ -48,9 +48,9 @@ export async function within<T>(
 }
 
 /** Resolves after the delay, or rejects with the reason of the signal as soon as it aborts. */
-export async function delay(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  await new Promise<void>((resolve, reject) => {
+export function delay(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
     startTimer(delayMs, signal, resolve, reject);
   });
 }
