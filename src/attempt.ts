@@ -9,13 +9,13 @@ import { type Call, toTask } from "./response.js";
 import type { LipSyncTask } from "./task.js";
 import { type Limits, within } from "./time.js";
 
-/** How a call reaches its gateway. */
-export type Connection = {
+/** How a call reaches its gateway, and what ends an attempt. */
+export interface Settings extends Limits {
   apiKey: ApiKey;
   baseUrl: string;
   headers: Record<string, string>;
   fetch: Fetch;
-};
+}
 
 /** What belongs to one attempt; openapi-fetch adds the path, the parameters and the body. */
 export interface AttemptInit {
@@ -31,12 +31,9 @@ export interface Operation extends Call {
 }
 
 /** Makes one attempt and returns the task in its response. */
-export function attempt(
-  operation: Operation,
-  { apiKey, baseUrl, headers, fetch }: Connection,
-  limits: Limits,
-): Promise<LipSyncTask> {
-  const { route } = operation;
+export function attempt(operation: Operation, settings: Settings): Promise<LipSyncTask> {
+  // A browser's fetch must not be called as a method.
+  const { fetch } = settings;
   let mayHaveCreatedTask = false;
 
   const connectionError = (message: string, cause: Error | undefined) =>
@@ -46,23 +43,20 @@ export function attempt(
     });
 
   const onTimeout = () => {
-    const message = `${route} timed out after ${limits.timeoutMs} ms.`;
+    const message = `${operation.route} timed out after ${settings.timeoutMs} ms.`;
     const cause = new DOMException(message, "TimeoutError");
     return Promise.reject(connectionError(message, cause));
   };
 
-  return within(limits, onTimeout, async (signal) => {
-    const key = await resolveApiKey(apiKey);
+  return within(settings, onTimeout, async (signal) => {
+    const key = await resolveApiKey(settings.apiKey);
     const redact = redactorOf(key);
-    // If the call ended while the key was fetched, nothing may be sent.
-    signal.throwIfAborted();
 
     /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
     async function send(request: Request): Promise<Response> {
-      const { url, method } = request;
       const text = await request.text();
       const init: FetchInit = {
-        method,
+        method: request.method,
         headers: Object.fromEntries(request.headers),
         body: text === "" ? null : text,
         signal,
@@ -73,29 +67,30 @@ export function attempt(
       };
       // Deno resends a string by itself when a reused connection breaks.
       if ("Deno" in globalThis && init.body) Object.assign(init, { body: new Blob([text]) });
+      // If the call ended while the key was fetched, nothing may be sent.
       signal.throwIfAborted();
       let response: FetchResponse | undefined;
       let read;
       try {
         mayHaveCreatedTask = operation.isBilled;
-        response = await fetch(url, init);
+        response = await fetch(request.url, init);
         read = await readBody(response, signal);
       } catch (error) {
         if (response === undefined && neverConnected(error)) mayHaveCreatedTask = false;
         const said = errorChain(error).map(({ message, name }) => message || name);
-        const message = redact([`${route} got no complete response`, ...said].join(": "));
+        const message = redact([`${operation.route} got no complete response`, ...said].join(": "));
         throw connectionError(message, redactError(error, redact));
       }
       const task = toTask(operation, read, redact);
       return new Response(JSON.stringify({ data: task }));
     }
 
-    const { data } = await operation.request({
-      baseUrl,
-      headers: { ...headers, Authorization: `Bearer ${key}` },
+    const result = await operation.request({
+      baseUrl: settings.baseUrl,
+      headers: { ...settings.headers, Authorization: `Bearer ${key}` },
       fetch: send,
     });
-    if (data === undefined) throw new TypeError("openapi-fetch returned no data.");
-    return data.data;
+    if (!result.data) throw new TypeError("openapi-fetch returned no data.");
+    return result.data.data;
   });
 }

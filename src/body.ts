@@ -26,14 +26,12 @@ export type Fetch = (url: string, init: FetchInit) => Promise<FetchResponse>;
 /** A complete response, or the beginning of one that is larger than 1 MiB. */
 export interface ReadResponse {
   status: number;
-  headers: Headers;
+  headers: object;
   text: string;
   isTooLarge: boolean;
 }
 
 const LARGEST_TEXT = 1024 * 1024;
-
-const NO_RESPONSE = "fetch did not return a Response with a status and a body";
 
 /** Reads a response; an abort, or a body that is too large, closes the connection. */
 export async function readBody(
@@ -41,18 +39,15 @@ export async function readBody(
   signal: AbortSignal,
 ): Promise<ReadResponse> {
   const status = property(response, "status");
-  if (typeof status !== "number") throw new TypeError(NO_RESPONSE);
-  const text = await textOf(response, signal);
-  const isTooLarge = text.length > LARGEST_TEXT;
-  return { status, headers: headersOf(response.headers), text, isTooLarge };
+  const parts = partsOf(property(response, "body"));
+  const hasText = parts || typeof property(response, "text") === "function";
+  if (typeof status !== "number" || !hasText)
+    throw new TypeError("fetch did not return a Response with a status and a body");
+  const text = parts ? await textOf(parts, signal) : await response.text();
+  return { status, headers: response.headers, text, isTooLarge: text.length > LARGEST_TEXT };
 }
 
-async function textOf(response: FetchResponse, signal: AbortSignal): Promise<string> {
-  const parts = partsOf(response.body);
-  if (!parts) {
-    if (typeof response.text !== "function") throw new TypeError(NO_RESPONSE);
-    return await response.text();
-  }
+async function textOf(parts: Parts, signal: AbortSignal): Promise<string> {
   const cancel = () => void Promise.resolve(parts.cancel()).catch(() => undefined);
   // The signal belongs to this attempt only, so the listener is not removed.
   signal.addEventListener("abort", cancel);
@@ -87,12 +82,3 @@ const isWebStream = (body: unknown): body is { getReader: () => Parts } =>
 
 const isIterable = (body: unknown): body is AsyncIterable<string | Uint8Array<ArrayBuffer>> =>
   typeof property(body, Symbol.asyncIterator) === "function";
-
-/** A copy, because another fetch has another kind of headers; empty if they are of no kind. */
-function headersOf(given: object): Headers {
-  try {
-    return new Headers(given as HeadersInit);
-  } catch {
-    return new Headers();
-  }
-}

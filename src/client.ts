@@ -1,7 +1,7 @@
 // The public interface of the client, and its wiring.
 import createClient from "openapi-fetch";
 import type { paths } from "../generated/schema.js";
-import { attempt, type Connection, type Operation } from "./attempt.js";
+import { attempt, type Operation } from "./attempt.js";
 import { type ApiKey, checkApiKey } from "./auth.js";
 import type { Fetch } from "./body.js";
 import { checkBaseUrl, checkFunction, checkHeaders, checkNumber, checkSignal } from "./options.js";
@@ -116,22 +116,15 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
   const api = createClient<paths>();
 
   /** Throws before anything asynchronous, so that the stack of the error has the caller's line. */
-  const connection = (options: RequestOptions = {}): Connection => ({
+  const settingsOf = (options: RequestOptions = {}) => ({
     apiKey: checkApiKey(apiKey),
     baseUrl: checkBaseUrl(baseUrl),
     headers: { ...headers, ...checkHeaders(options.headers) },
     fetch: checkFunction("fetch", fetch ?? globalThis.fetch),
+    signal: checkSignal(options.signal),
+    timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
+    maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
   });
-
-  /** How long an attempt of a call may take, and how often it is retried. */
-  function limitsOf(options: RequestOptions) {
-    checkSignal(options.signal);
-    return {
-      signal: options.signal,
-      timeoutMs: checkNumber("timeoutMs", timeoutMs, options.timeoutMs),
-      maxRetries: checkNumber("maxRetries", maxRetries, options.maxRetries),
-    };
-  }
 
   function creating(request: LipSyncRequest): Operation {
     const body = toBody(request);
@@ -148,7 +141,6 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       route: `GET ${LIP_SYNC_PATH}/${encodeURIComponent(task_id)}`,
       isBilled: false,
-      parentTaskId: undefined,
       request: (init) =>
         api.GET(`${LIP_SYNC_PATH}/{task_id}`, { params: { path: { task_id } }, ...init }),
     };
@@ -156,21 +148,18 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
 
   /** A poll is one attempt. It reads the environment again. */
   const poll = (taskId: string, { signal, timeoutMs: leftMs }: Limits) =>
-    attempt(getting(taskId), connection(), { signal, timeoutMs: Math.min(timeoutMs, leftMs) });
+    attempt(getting(taskId), settingsOf({ signal, timeoutMs: Math.min(timeoutMs, leftMs) }));
 
   // With `return await`, the stack of a later error has the caller's line, too.
-  async function run(operation: Operation, options: RequestOptions): Promise<LipSyncTask> {
-    const gateway = connection(options);
-    const limits = limitsOf(options);
-    return await retry(() => attempt(operation, gateway, limits), {
-      ...limits,
-      isWorthRetrying: operation.isBilled ? mayRepeatCreate : mayPass,
-    });
+  async function run(operation: Operation, options?: RequestOptions): Promise<LipSyncTask> {
+    const settings = settingsOf(options);
+    const isWorthRetrying = operation.isBilled ? mayRepeatCreate : mayPass;
+    return await retry(() => attempt(operation, settings), isWorthRetrying, settings);
   }
 
   return {
-    create: async (request, options = {}) => await run(creating(request), options),
-    get: async (taskId, options = {}) => await run(getting(taskId), options),
-    wait: (taskId, options = {}) => waitForTask({ connection, poll }, taskId, options),
+    create: async (request, options) => await run(creating(request), options),
+    get: async (taskId, options) => await run(getting(taskId), options),
+    wait: (taskId, options) => waitForTask(poll, taskId, options),
   };
 }

@@ -39,24 +39,15 @@ export function checkBase64(value: unknown, field: string): void {
     : invalidField(field, 'is not Base64: try readFile(path, "base64")');
 }
 
-/** A copy without those of the named fields that are null or blank, which count as absent. */
-export function withoutBlanks(
-  fields: Record<string, unknown>,
-  names: string[],
-): Record<string, unknown> {
-  const given = Object.entries(fields).filter(([name, value]) => {
-    const isAbsent = names.includes(name) && isBlank(value);
-    return !isAbsent;
-  });
-  return Object.fromEntries(given);
-}
-
 /** Full-width spaces are blank, too. */
 const isBlank = (value: unknown): boolean =>
   value === null || (typeof value === "string" && value.trim() === "");
 
-/** A JSON copy: exactly what is sent. Throws where that would not mean the same. */
-export function toJson(request: unknown): unknown {
+/**
+ * A JSON copy: exactly what is sent. Throws where that would not mean the same. Those of the named
+ * fields that are null or blank count as absent.
+ */
+export function toJson(request: unknown, fields: string[]): unknown {
   const paths = new Map<unknown, string>();
 
   function check(this: unknown, key: string, value: unknown): unknown {
@@ -67,7 +58,7 @@ export function toJson(request: unknown): unknown {
       throw invalidField(path, `is ${value}, which JSON cannot express`);
     if (typeof value === "string" && /\p{Surrogate}/u.test(value))
       throw invalidField(path, "has half an emoji: a lone surrogate");
-    return value;
+    return fields.includes(path) && isBlank(value) ? undefined : value;
   }
 
   try {

@@ -33,42 +33,48 @@ const MESSAGES = [
   /^Proxy response \(\d+\) !== 200 when HTTP Tunneling$/,
 ];
 
-/** The texts of an error and its causes, the outermost first; empty if the value is not an error. */
+/** What an error and its causes say, the outermost first; empty if the value is not an error. */
 export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): ErrorText[] {
-  const said = read(error);
-  if (said === undefined || longest === 0) return [];
-  return [said, ...errorChain(said.causes[0], longest - 1)];
+  const chain: ErrorText[] = [];
+  try {
+    let next = error as Record<string, unknown>;
+    while (chain.length < longest) {
+      // An error of any realm is recognized by its message, because `instanceof` would miss some.
+      const { name, message, stack, code, syscall, cause, errors } = next;
+      if (typeof message !== "string") break;
+      const causes = Array.isArray(errors) && errors.length > 0 ? errors : [cause];
+      chain.push({
+        name: text(name),
+        message,
+        stack: text(stack),
+        code: text(code),
+        syscall: text(syscall),
+        causes,
+      });
+      next = causes[0] as typeof next;
+    }
+  } catch {
+    // It is null, or a getter threw.
+  }
+  return chain;
 }
 
 /** Whether a failed fetch certainly never reached the server; `false` if a runtime does not say. */
 export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN): boolean {
-  const said = read(error);
-  if (said === undefined || longest === 0) return false;
-  const { code, syscall, message, causes } = said;
-  // Node: the failed system call comes before anything is sent.
-  if (syscall === "connect" || syscall === "getaddrinfo") return true;
-  if (CODES.includes(code)) return true;
-  if (MESSAGES.some((pattern) => pattern.test(message))) return true;
-  // Node and Bun: the client rejects the server's certificate. An alert of the server's, ERR_SSL_…,
-  // can come after the request.
-  if (/CERT|SIGNATURE/.test(code) && !code.startsWith("ERR_SSL_")) return true;
-  // Any other code is another failure. Node's error for all addresses of a host has the code of one.
-  if (code !== "" && causes.length === 1) return false;
-  return causes.every((cause) => neverConnected(cause, longest - 1));
-}
-
-/** Reads an error of any realm, recognized by its message, because `instanceof` would miss some. */
-function read(error: unknown): ErrorText | undefined {
-  try {
-    const { name, message, stack, code, syscall, cause, errors } = error as Record<string, unknown>;
-    if (typeof message !== "string") return undefined;
-    const causes = Array.isArray(errors) && errors.length > 0 ? errors : [cause];
-    const texts = { name: text(name), stack: text(stack), code: text(code) };
-    return { ...texts, message, syscall: text(syscall), causes };
-  } catch {
-    // It is null, or a getter threw.
-    return undefined;
+  for (const { code, syscall, message, causes } of errorChain(error, longest)) {
+    // Node: the failed system call comes before anything is sent.
+    if (syscall === "connect" || syscall === "getaddrinfo") return true;
+    if (CODES.includes(code)) return true;
+    if (MESSAGES.some((pattern) => pattern.test(message))) return true;
+    // Node and Bun: the client rejects the server's certificate. An alert of the server's, ERR_SSL_…,
+    // can come after the request.
+    if (/CERT|SIGNATURE/.test(code) && !code.startsWith("ERR_SSL_")) return true;
+    // Node's error for all addresses of a host has the code of one, so each is read.
+    if (causes.length > 1) return causes.every((cause) => neverConnected(cause, longest - 1));
+    // Any other code is another failure.
+    if (code !== "") return false;
   }
+  return false;
 }
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");

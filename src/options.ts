@@ -33,23 +33,24 @@ export const checkNumber = (name: string, byDefault: number, value: number = byD
   check(name, value, typeof value === "number" && value >= 0, "a number >= 0");
 
 /** Checks by shape, because the signal may come from another realm. */
-export function checkSignal(signal: unknown): void {
-  const isSignal = property(signal, "addEventListener") !== undefined;
-  check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
-}
+export const checkSignal = <Value>(signal: Value): Value =>
+  check(
+    "signal",
+    signal,
+    signal === undefined || property(signal, "addEventListener") !== undefined,
+    "an AbortSignal",
+  );
 
 /** Headers of the caller, with lower-case names: those of a call replace the client's. */
 export function checkHeaders(
-  given: Headers | Record<string, string | undefined> | undefined,
+  given: Headers | Record<string, string | undefined> = {},
 ): Record<string, string> {
-  if (given === undefined) return {};
   // Their values may be secret, so no error has them.
   const invalid = (why: string) => new ConfigurationError(`The option headers ${why}.`);
   let headers: Headers;
   try {
     const isSent = (entry: unknown[]): entry is [string, string] => entry[1] !== undefined;
-    const isIterable = Symbol.iterator in given;
-    headers = new Headers(isIterable ? given : Object.entries(given).filter(isSent));
+    headers = new Headers(Symbol.iterator in given ? given : Object.entries(given).filter(isSent));
   } catch {
     throw invalid("must be an object with names and values that HTTP allows");
   }

@@ -15,8 +15,7 @@ export function isRefused(status: number, code: Code): boolean {
   // Whatever status a gateway gives it.
   if (isKlingRefusal(code)) return true;
   // "See Other" points to the result of a call that was processed.
-  if (status === 303 || isUndecided(status)) return false;
-  return status >= 300 && status <= 499;
+  return status >= 300 && status <= 499 && status !== 303 && !isUndecided(status);
 }
 
 /** Kling refuses with these codes; from 5000 on, it has failed. */
@@ -33,10 +32,9 @@ const isApiError = (error: unknown): error is ApiError => property(error, "name"
 function isBadMoment(error: unknown): boolean {
   if (property(error, "name") === "ConnectionError") return true;
   if (!isApiError(error)) return false;
-  const { status, code } = error;
-  if (TOO_MANY.includes(code)) return true;
+  if (TOO_MANY.includes(error.code)) return true;
   // A gateway's own limit, whatever number it has.
-  return status === 429 && !isKlingRefusal(code);
+  return error.status === 429 && !isKlingRefusal(error.code);
 }
 
 /** Whether a failed create created no task and can succeed later. */
@@ -92,8 +90,8 @@ export function retryAfterMs(error: unknown): number | undefined {
   const value = error.headers.get("retry-after") ?? "";
   if (/^\d+(?:\.\d+)?$/.test(value)) return Number(value) * 1000;
   // Date.parse accepts almost anything, so require the format of HTTP.
-  const date = /^\S+, .+ GMT$/.test(value) ? Date.parse(value) : NaN;
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+  const pauseMs = /^\S+, .+ GMT$/.test(value) ? Date.parse(value) - Date.now() : NaN;
+  return Number.isNaN(pauseMs) ? undefined : Math.max(0, pauseMs);
 }
 
 /** The pause without a `Retry-After`; retries are counted from 0. */

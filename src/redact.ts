@@ -19,8 +19,19 @@ const IN_URL = /\\*%([\da-f]{2})|\\*([^])/gi;
 export function redactorOf(key: string): Redact {
   if (key.length < SHORTEST_KEY) return (text) => text;
   // A backslash may be an escape of the next character, so none is compared.
-  const pattern = Array.from(key.toLowerCase().replaceAll("\\", ""));
-  const fallbacks = fallbacksOf(pattern);
+  const pattern = key.toLowerCase().replaceAll("\\", "");
+  /** For each number of matched characters, how many still match if the next one does not. */
+  const fallbacks = [0];
+
+  /** How many characters match after one more. */
+  function advance(matched: number, character: string): number {
+    while (matched > 0 && pattern[matched] !== character)
+      matched = fallbacks[matched - 1] as number;
+    return pattern[matched] === character ? matched + 1 : matched;
+  }
+
+  for (const character of pattern.slice(1))
+    fallbacks.push(advance(fallbacks.at(-1) as number, character));
 
   /** Replaces the key as Knuth, Morris and Pratt search: goes back in the key, never in the text. */
   function replaceKey(text: string, spelling: RegExp): string {
@@ -37,10 +48,7 @@ export function redactorOf(key: string): Redact {
       if (character === "\\") continue;
       count += 1;
       ends[count % ends.length] = end;
-      const compared = character.toLowerCase();
-      while (matched > 0 && pattern[matched] !== compared)
-        matched = fallbacks[matched - 1] as number;
-      if (pattern[matched] === compared) matched += 1;
+      matched = advance(matched, character.toLowerCase());
       if (matched < pattern.length) continue;
       const start = ends[(count - matched) % ends.length];
       redacted += `${text.slice(keptFrom, start)}***`;
@@ -56,27 +64,14 @@ export function redactorOf(key: string): Redact {
   };
 }
 
-/** For each number of matched characters, how many still match if the next one does not. */
-function fallbacksOf(pattern: string[]): number[] {
-  const fallbacks = [0];
-  let matched = 0;
-  for (const character of pattern.slice(1)) {
-    while (matched > 0 && pattern[matched] !== character)
-      matched = fallbacks[matched - 1] as number;
-    if (pattern[matched] === character) matched += 1;
-    fallbacks.push(matched);
-  }
-  return fallbacks;
-}
-
 /** A copy of an error and its causes, with what a log needs and without the key. */
 export function redactError(error: unknown, redact: Redact): Error | undefined {
   let copy: Error | undefined;
   for (const { name, message, stack, code } of errorChain(error).reverse()) {
-    const cause = copy;
-    copy = new Error(redact(message), cause && { cause });
-    const text = { name: redact(name), stack: redact(stack) };
-    Object.assign(copy, text, code && { code: redact(code) });
+    copy = new Error(redact(message), copy && { cause: copy });
+    copy.name = redact(name);
+    copy.stack = redact(stack);
+    if (code) Object.assign(copy, { code: redact(code) });
   }
   return copy;
 }

@@ -1,6 +1,6 @@
 // The request of `create`: its types, and the same checks at run time.
 import { InvalidRequestError } from "./errors.js";
-import { checkBase64, checkText, checkUrl, invalidField, toJson, withoutBlanks } from "./fields.js";
+import { checkBase64, checkText, checkUrl, invalidField, toJson } from "./fields.js";
 import { isRecord, property } from "./json.js";
 import { requireOneVideo, type VideoSource } from "./video-source.js";
 import type { RequestBody, RequestInput } from "./wire.js";
@@ -64,25 +64,22 @@ const NO_INPUT = "input is missing: pass { input: { video_url, mode, … } }.";
 
 type Check = (value: unknown, field: string) => void;
 
-/** Every field of `input` in the document. */
-const INPUT_CHECKS: Record<keyof RequestInput, Check> = {
-  mode: checkText,
-  task_id: checkText,
-  video_id: checkText,
-  video_url: checkUrl,
-  text: checkText,
-  voice_id: checkText,
-  voice_language: checkText,
-  voice_speed: () => undefined,
-  audio_type: checkText,
-  audio_file: checkBase64,
-  audio_url: checkUrl,
+/** Every field in the document that is not an object, by its place. */
+const CHECKS: Record<`input.${keyof RequestInput}` | "callback_url", Check> = {
+  "input.mode": checkText,
+  "input.task_id": checkText,
+  "input.video_id": checkText,
+  "input.video_url": checkUrl,
+  "input.text": checkText,
+  "input.voice_id": checkText,
+  "input.voice_language": checkText,
+  "input.voice_speed": () => undefined,
+  "input.audio_type": checkText,
+  "input.audio_file": checkBase64,
+  "input.audio_url": checkUrl,
+  callback_url: checkUrl,
 };
-const PLACES = [
-  "input",
-  "callback_url",
-  ...Object.keys(INPUT_CHECKS).map((name) => `input.${name}`),
-];
+const PLACES = ["input", ...Object.keys(CHECKS)];
 
 /**
  * Checks a request from outside, such as a form or a row of a file, as `create` does, and returns the
@@ -97,27 +94,25 @@ export const parseLipSyncRequest = (value: unknown): LipSyncRequest =>
 
 /** Checks a request and returns the body to send. */
 export function toBody(request: unknown = null): RequestBody {
-  const body = toJson(request);
-  const given = property(body, "input");
-  if (!isRecord(body) || !isRecord(given)) throw new InvalidRequestError(NO_INPUT, "input");
+  const body = toJson(request, PLACES);
+  const input = property(body, "input");
+  if (!isRecord(body) || !isRecord(input)) throw new InvalidRequestError(NO_INPUT, "input");
   checkNames(body, "");
-  checkNames(given, "input.");
+  checkNames(input, "input.");
 
-  const input = withoutBlanks(given, Object.keys(INPUT_CHECKS));
   requireOneVideo(input);
   const required = requiredFields(input);
-  for (const [field, check] of Object.entries(INPUT_CHECKS)) {
-    if (field in input) check(input[field], `input.${field}`);
-    else if (required.includes(field)) throw invalidField(`input.${field}`, "is missing");
+  for (const [place, check] of Object.entries(CHECKS)) {
+    const value = place.split(".").reduce<unknown>(property, body);
+    if (value !== undefined) check(value, place);
+    else if (required.includes(place)) throw invalidField(place, "is missing");
   }
-  const outer = withoutBlanks(body, ["callback_url"]);
-  if ("callback_url" in outer) checkUrl(outer["callback_url"], "callback_url");
-  return { ...outer, input } as RequestBody;
+  return body as RequestBody;
 }
 
 /** Throws for a field in the wrong place or spelling, such as `voiceSpeed`. */
 function checkNames(fields: object, prefix: "" | "input."): void {
-  for (const name of Object.keys(fields)) {
+  for (const name in fields) {
     const field = prefix + name;
     const place = PLACES.find((place) => plain(place) === plain(name));
     if (place !== undefined && place !== field)
@@ -130,10 +125,11 @@ const plain = (place: string): string => place.toLowerCase().replace(/^input\.|[
 
 /** The required fields of a mode; those of an unknown mode are checked by the server. */
 function requiredFields({ mode, audio_type: audioType }: Record<string, unknown>): string[] {
-  if (mode === "text2video") return ["mode", "text", "voice_id", "voice_language"];
-  if (mode !== "audio2video") return ["mode"];
-  if (audioType === "url") return ["audio_url"];
-  return audioType === "file" ? ["audio_file"] : ["audio_type"];
+  if (mode === "text2video")
+    return ["input.mode", "input.text", "input.voice_id", "input.voice_language"];
+  if (mode !== "audio2video") return ["input.mode"];
+  if (audioType === "url") return ["input.audio_url"];
+  return audioType === "file" ? ["input.audio_file"] : ["input.audio_type"];
 }
 
 /** Checks that a task id can be part of a path, and returns it without surrounding white space. */

@@ -24,16 +24,16 @@ export interface Call {
   /** Whether the call creates a task. */
   isBilled: boolean;
   /** The id of another task that the request names. */
-  parentTaskId: string | undefined;
+  parentTaskId?: string | undefined;
 }
 
 /** The task in the response; throws an ApiError if there is none. */
 export function toTask(call: Call, response: ReadResponse, redact: Redact): LipSyncTask {
   const task = taskIn(response);
+  if (!task) throw apiError(call, response, redact);
   const text = redact(response.text);
   const echoesKey = text !== response.text;
-  if (task && !echoesKey) return task;
-  if (!task) throw apiError(call, { ...response, text }, redact);
+  if (!echoesKey) return task;
   // The id and the status must not change, or it would be another task.
   const { task_id, task_status } = task;
   return { ...task, ...taskIn({ ...response, text }), task_id, task_status };
@@ -49,37 +49,49 @@ function taskIn({ status, text, isTooLarge }: ReadResponse): LipSyncTask | undef
   return code === "success" ? asWrappedTask(data) : undefined;
 }
 
-/** The error for a response whose text is without the key. */
 function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError {
-  const { status, isTooLarge, text } = response;
-  const headers = new Headers(
-    [...response.headers].map(([name, value]): [string, string] => [redact(name), redact(value)]),
-  );
+  const { status, isTooLarge } = response;
+  const headers = headersOf(response, redact);
+  let text = redact(response.text);
   // The read limit may have cut a key in two at the end.
-  const readText = isTooLarge ? text.slice(0, -LONGEST_KEY) : text;
-  const body = isTooLarge ? readText.slice(0, KEPT_CHARACTERS) : text;
+  if (isTooLarge) text = text.slice(0, -LONGEST_KEY);
+  const body = isTooLarge ? text.slice(0, KEPT_CHARACTERS) : text;
   const json = parseJson(body);
   const code = codeOf(json) ?? codeOf(property(json, "error"));
   const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
-  const taskId = taskIdIn(readText, isSuccess(status), call.parentTaskId);
+  const taskId = taskIdIn(text, isSuccess(status), call.parentTaskId);
+  // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
+  const isCertain = !taskId && isRefused(status, codeOf(json));
+  const mayHaveCreatedTask = call.isBilled && !isCertain;
 
   let message = `${call.route} returned ${status}`;
   if (code !== undefined) message += `, code ${oneLine(String(code))}`;
   if (requestId) message += `, request id ${oneLine(requestId)}`;
-  message += `: ${oneLine(reasonOf({ ...response, headers, text: body }, json)) || "the response is empty."}`;
-  // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
-  const isCertain = !taskId && isRefused(status, codeOf(json));
-  const mayHaveCreatedTask = call.isBilled && !isCertain;
+  const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
+  message += `: ${oneLine(reasonOf(details, isTooLarge, json)) || "the response is empty."}`;
   const advice = taskId
     ? `The response mentions task ${oneLine(taskId)}: call get before you call create again.`
     : TASK_MAY_EXIST;
   if (mayHaveCreatedTask) message = withAdvice(message, advice);
-  const details = { status, code, requestId, headers, body, taskId, mayHaveCreatedTask };
   return new ApiError(redact(message), details);
 }
 
+/** Headers of any kind of fetch; empty if they are of no kind. */
+function headersOf(response: ReadResponse, redact: Redact): Headers {
+  const headers = new Headers();
+  try {
+    for (const [name, value] of new Headers(response.headers as HeadersInit))
+      headers.append(redact(name), redact(value));
+  } catch {
+    // There is nothing to keep.
+  }
+  return headers;
+}
+
+type Kept = Pick<ApiError, "status" | "headers" | "body">;
+
 /** Why the response is not a task: what is wrong with it, or else the gateway's own text. */
-function reasonOf({ status, headers, text, isTooLarge }: ReadResponse, json: unknown): string {
+function reasonOf({ status, headers, body }: Kept, isTooLarge: boolean, json: unknown): string {
   if (REDIRECTS.includes(status)) {
     return `redirect to ${headers.get("location") ?? "?"}; ${IS_BASE_URL_RIGHT}`;
   }
@@ -89,7 +101,7 @@ function reasonOf({ status, headers, text, isTooLarge }: ReadResponse, json: unk
   if (isSuccess(status) && codeOf(json) === 0) return "the response has no task.";
   const error = property(json, "error");
   const said = textOf(property(json, "message")) ?? textOf(property(error, "message"));
-  return said ?? textOf(error) ?? text;
+  return said ?? textOf(error) ?? body;
 }
 
 /** The `code` of Kling's envelope or of a gateway's `error`; a numeric string counts as a number. */

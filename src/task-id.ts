@@ -8,7 +8,7 @@ const IN_TEXT = [
   // JSON at any depth, and its relatives: "task_id": "t-1", taskId = 't-1'
   /(?:^|[^\w.-])task_?id["'\]]*\s*[:=]\s*["']([^"'\s]+)["']/gi,
   // A number with all its digits, or a form: "task_id": 831922345719271433, &task_id=t-1
-  /(?:^|["'?&\s])task_?id(?:["']\s*:\s*|=)([\w.:-]+)/gi,
+  /(?:^|[^\w.-])task_?id(?:["']\s*:\s*|=)([\w.:-]+)/gi,
   // XML: <task_id>t-1</task_id>
   /<(?:\w+:)?task_?id\b[^<>]*>\s*(?:<!\[CDATA\[)?([^\s<>[\]]+)/gi,
 ];
@@ -27,30 +27,27 @@ export function taskIdIn(
   const plain = withoutEscapes(text);
   const parent = withoutEscapes(parentTaskId ?? "");
   const isNew = (id: string) => id !== parent && !NO_ID.test(id);
-  const idBy = (patterns: RegExp[]) =>
-    patterns
-      .flatMap((pattern) => [...plain.matchAll(pattern)])
-      .map(([, id = ""]) => id)
-      .find(isNew);
-
-  const named = idBy(IN_TEXT);
+  const named = IN_TEXT.flatMap((pattern) => idsBy(pattern, plain)).find(isNew);
   if (named !== undefined || !isSuccess) return named;
   // {"code":"success","data":"t-1"}, {"id":"t-1"}, {"data":{"id":"t-1"}}
   const json = parseJson(text);
-  if (json === undefined) return idBy([IN_CUT_JSON]);
+  if (json === undefined) return idsBy(IN_CUT_JSON, plain).find(isNew);
   const data = property(json, "data");
   const inner = typeof data === "string" ? parseJson(data) : data;
   const ids = [data, property(json, "id"), property(inner, "id")].map(idOf);
-  return ids.find((id) => id !== undefined && /^[\w.:-]+$/.test(id) && isNew(id));
+  return ids.find((id = "") => /^[\w.:-]+$/.test(id) && isNew(id));
 }
+
+const idsBy = (pattern: RegExp, text: string): string[] =>
+  Array.from(text.matchAll(pattern), ([, id = ""]) => id);
 
 /** A text without the escapes of JSON in JSON, of HTML and of URLs. */
 const withoutEscapes = (text: string): string =>
   text
-    .replace(/\\+(?:u00([\da-f]{2})|([nrt])|)/gi, (_, code?: string, isSpace?: string) => {
-      if (code !== undefined) return String.fromCharCode(parseInt(code, 16));
-      return isSpace === undefined ? "" : " ";
-    })
-    .replace(/&(?:quot|#34|#x22);|%22/gi, '"')
-    .replace(/%3a/gi, ":")
-    .replaceAll("\0", "");
+    .replace(/\\+/g, "\\")
+    .replace(/(?:\\u00|%)([\da-f]{2})/gi, (_, code: string) =>
+      String.fromCharCode(parseInt(code, 16)),
+    )
+    .replace(/&(?:quot|#34|#x22);/gi, '"')
+    .replace(/\\[nrt]/g, " ")
+    .replace(/[\\\0]/g, "");

@@ -37,7 +37,8 @@ export function asTask(value: unknown): LipSyncTask | undefined {
   if (task_id === undefined || typeof word !== "string") return undefined;
   const task = value as LipSyncTask;
   const task_status = klingWord(word) as LipSyncTaskStatus;
-  return task_id === id && task_status === word ? task : { ...task, task_id, task_status };
+  const isInOurWords = task_id === id && task_status === word;
+  return isInOurWords ? task : { ...task, task_id, task_status };
 }
 
 /** The task in new-api's wrapper around Kling's response, which is empty until the task was sent. */
@@ -46,7 +47,7 @@ export function asWrappedTask(outer: unknown): LipSyncTask | undefined {
   const inner = asTask(held) ?? asTask(property(held, "data"));
   // Only the gateway's own id can be queried.
   const id = idOf(property(outer, "task_id"));
-  const own = id === undefined ? {} : { task_id: id };
+  const own = id && { task_id: id };
   const task_status = property(outer, "status");
   const task_status_msg = textOf(property(outer, "fail_reason")) ?? inner?.task_status_msg;
   const wrapped = asTask({ ...inner, ...own, task_status, task_status_msg });

@@ -23,31 +23,27 @@ export function within<T>(
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const controller = new AbortController();
-    const stop = () => {
-      clearTimeout(timer);
-      stopListening();
-    };
     const abort = (reason: unknown) => {
-      stop();
       reject(reason);
       controller.abort(reason);
     };
     const expire = () => {
-      stop();
       resolve(onTimeout());
       controller.abort();
     };
-    const stopListening = onAbort(signal, abort);
-    const timerMs = Math.min(timeoutMs, LONGEST_TIMER_MS);
-    const endsAt = performance.now() + timerMs;
+    const endsAt = performance.now() + timeoutMs;
     /** What arrived while the event loop was blocked is read only after the timers that are due. */
     const expireUnlessBlocked = () => {
       const wasBlocked = performance.now() - endsAt > LATEST_TIMER_MS;
-      if (wasBlocked) timer = setTimeout(expire, AFTER_A_BLOCK_MS);
+      if (wasBlocked) stop = startTimer(AFTER_A_BLOCK_MS, signal, expire, abort);
       else expire();
     };
-    let timer = setTimeout(expireUnlessBlocked, timerMs);
-    work(controller.signal).finally(stop).then(resolve, reject);
+    let stop = startTimer(timeoutMs, signal, expireUnlessBlocked, abort);
+    work(controller.signal)
+      .finally(() => {
+        stop();
+      })
+      .then(resolve, reject);
   });
 }
 
@@ -55,16 +51,33 @@ export function within<T>(
 export function delay(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    const wake = () => {
-      stopListening();
-      resolve();
-    };
-    const timer = setTimeout(wake, Math.min(delayMs, LONGEST_TIMER_MS));
-    const stopListening = onAbort(signal, (reason) => {
-      clearTimeout(timer);
-      reject(reason);
-    });
+    startTimer(delayMs, signal, resolve, reject);
   });
+}
+
+/** Calls back when time is over or the signal aborts, unless the returned function is called. */
+function startTimer(
+  delayMs: number,
+  signal: AbortSignal | undefined,
+  onTimer: () => void,
+  onAborted: OnAbort,
+): () => void {
+  const stop = () => {
+    clearTimeout(timer);
+    stopListening();
+  };
+  const timer = setTimeout(
+    () => {
+      stop();
+      onTimer();
+    },
+    Math.min(delayMs, LONGEST_TIMER_MS),
+  );
+  const stopListening = onAbort(signal, (reason) => {
+    stop();
+    onAborted(reason);
+  });
+  return stop;
 }
 
 type OnAbort = (reason: unknown) => void;

@@ -27,6 +27,5 @@ const BOTH = "Give input.video_id or input.video_url, not both.";
 export function requireOneVideo(input: object): void {
   const hasId = "video_id" in input;
   const hasUrl = "video_url" in input;
-  if (hasId && hasUrl) throw new InvalidRequestError(BOTH, "input.video_url");
-  if (!hasId && !hasUrl) throw new InvalidRequestError(MISSING, "input.video_url");
+  if (hasId === hasUrl) throw new InvalidRequestError(hasId ? BOTH : MISSING, "input.video_url");
 }

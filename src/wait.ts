@@ -3,7 +3,6 @@ import { TaskFailedError, TaskTimeoutError } from "./errors.js";
 import { jsonCopy } from "./json.js";
 import { checkFunction, checkNumber, checkSignal } from "./options.js";
 import { isUnknownTask, LONGEST_PAUSE_MS, mayPass, retryAfterMs } from "./outcome.js";
-import { checkTaskId } from "./request.js";
 import { isDone, isSucceeded, type LipSyncTask, type SucceededLipSyncTask } from "./task.js";
 import { delay, type Limits, within } from "./time.js";
 
@@ -38,18 +37,16 @@ const LATE_POLL_MS = 5000;
 
 /** Polls until the task is done. Between two polls, a wait costs one timer. */
 export async function waitForTask(
-  { connection, poll }: { connection: () => unknown; poll: Poll },
-  givenId: string,
-  options: WaitOptions,
+  poll: Poll,
+  taskId: string,
+  options: WaitOptions = {},
 ): Promise<SucceededLipSyncTask> {
-  const taskId = checkTaskId(givenId);
-  const { signal, onUpdate, onError } = options;
-  checkSignal(signal);
+  const { onUpdate, onError } = options;
+  const signal = checkSignal(options.signal);
   if (onUpdate !== undefined) checkFunction("onUpdate", onUpdate);
   if (onError !== undefined) checkFunction("onError", onError);
   const intervalMs = checkNumber("intervalMs", 10_000, options.intervalMs);
   const timeoutMs = checkNumber("timeoutMs", 1_800_000, options.timeoutMs);
-  connection(); // fail before the first poll
   // Not Date.now(): the clock may be set while the wait runs.
   const endsAt = performance.now() + timeoutMs;
   const leftMs = () => Math.max(0, endsAt - performance.now());
@@ -69,7 +66,6 @@ export async function waitForTask(
       if (!isForgiven) throw error;
       problem = error;
     }
-    signal?.throwIfAborted();
   }
 
   async function callBack(): Promise<void> {
@@ -78,34 +74,26 @@ export async function waitForTask(
     else await onUpdate?.(jsonCopy(last as LipSyncTask));
   }
 
-  const timeoutError = () => new TaskTimeoutError(taskId, timeoutMs, last, problem);
-
-  /** A poll whose pause was cut, to come before the timeout. */
-  let isLastPoll = false;
-  /** The poll of a process that slept past the timeout: one more, and the last. */
-  let isLatePoll = false;
-
+  /** Whether the pause before a poll was cut, so that it comes before the timeout. */
+  let isLast = false;
+  /** Whether the process slept past the timeout. */
+  let isLate = false;
   for (;;) {
-    await pollOnce(isLatePoll ? LATE_POLL_MS : leftMs());
-    if (onUpdate || onError) {
-      // If the callback takes longer than the wait may, what was found counts.
-      await within({ signal, timeoutMs: leftMs() }, () => Promise.resolve(), callBack);
-    }
+    await pollOnce(isLate ? LATE_POLL_MS : leftMs());
+    // If the callback takes longer than the wait may, what was found counts.
+    await within({ signal, timeoutMs: leftMs() }, () => Promise.resolve(), callBack);
     if (last && isSucceeded(last)) return last;
     if (last && isDone(last)) throw new TaskFailedError(last);
-    if (isLatePoll) throw timeoutError();
+    if (isLate) break;
 
     const askedMs = Math.min(retryAfterMs(problem) ?? 0, LONGEST_PAUSE_MS);
     const pauseMs = Math.max(intervalMs * (1 + Math.random() / 10), askedMs);
     const lastPollInMs = leftMs() - Math.min(intervalMs, LONGEST_LAST_INTERVAL_MS) / 2;
-    if (lastPollInMs > 0 && !isLastPoll) {
-      isLastPoll = pauseMs >= lastPollInMs;
-      await delay(Math.min(pauseMs, lastPollInMs), signal);
-      isLatePoll = leftMs() === 0;
-      continue;
-    }
-    if (leftMs() > 0) await delay(leftMs(), signal);
-    isLatePoll = performance.now() - endsAt > LATEST_TIMER_MS;
-    if (!isLatePoll) throw timeoutError();
+    const isOver = isLast || lastPollInMs <= 0;
+    isLast = pauseMs >= lastPollInMs;
+    if (leftMs() > 0) await delay(isOver ? leftMs() : Math.min(pauseMs, lastPollInMs), signal);
+    isLate = performance.now() - endsAt > (isOver ? LATEST_TIMER_MS : 0);
+    if (isOver && !isLate) break;
   }
+  throw new TaskTimeoutError(taskId, timeoutMs, last, problem);
 }

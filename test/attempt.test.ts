@@ -63,10 +63,9 @@ it("an operation whose response is lost on the way is an error", async () => {
   const operation = { route: "GET /x", isBilled: false, parentTaskId: undefined };
   const lost = { ...operation, request: () => Promise.resolve({}) };
   const { fetch } = globalThis;
-  const limits = { signal: undefined, timeoutMs: 1000 };
-  await expect(attempt(lost, { apiKey, baseUrl, headers: {}, fetch }, limits)).rejects.toThrow(
-    "no data",
-  );
+  const gateway = { apiKey, baseUrl, headers: {}, fetch };
+  const attempted = attempt(lost, { ...gateway, signal: undefined, timeoutMs: 1000 });
+  await expect(attempted).rejects.toThrow("no data");
 });
 
 describe("a fetch that fails", () => {
