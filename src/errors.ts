@@ -2,13 +2,6 @@
 import { property, textOf } from "./json.js";
 import type { LipSyncTask } from "./task.js";
 
-/** The cause and the properties of an error. */
-interface ErrorDetails {
-  mayHaveCreatedTask?: boolean;
-  cause?: unknown;
-  [property: string]: unknown;
-}
-
 /** Base class of all errors of this library. An aborted call rejects with `signal.reason` instead. */
 export class LipSyncError extends Error {
   override readonly name: string = "LipSyncError";
@@ -18,11 +11,11 @@ export class LipSyncError extends Error {
    * `false`: no task was created, so it is safe to call `create` again. `true`: look for the task at
    * the gateway first (console or list of tasks), because calling `create` again may pay twice.
    */
-  readonly mayHaveCreatedTask: boolean = false;
+  readonly mayHaveCreatedTask: boolean;
 
-  constructor(message: string, details?: ErrorDetails) {
-    super(message, details);
-    Object.assign(this, details);
+  constructor(message: string, options: { mayHaveCreatedTask?: boolean; cause?: unknown } = {}) {
+    super(message, options);
+    this.mayHaveCreatedTask = options.mayHaveCreatedTask ?? false;
   }
 }
 
@@ -52,10 +45,11 @@ export class ConfigurationError extends LipSyncError {
 export class InvalidRequestError extends LipSyncError {
   override readonly name = "InvalidRequestError";
   /** The invalid field, such as `"input.video_url"` or `"taskId"`. */
-  declare readonly field: string;
+  readonly field: string;
 
   constructor(message: string, field: string) {
-    super(message, { field });
+    super(message);
+    this.field = field;
   }
 }
 
@@ -84,7 +78,8 @@ export class ApiError extends LipSyncError {
   declare readonly taskId: string | undefined;
 
   constructor(message: string, details: Pick<ApiError, Kept> & { mayHaveCreatedTask?: boolean }) {
-    super(message, { ...details });
+    super(message, details);
+    Object.assign(this, details);
   }
 }
 
@@ -97,10 +92,11 @@ export class ConnectionError extends LipSyncError {
 export class TaskFailedError extends LipSyncError {
   override readonly name = "TaskFailedError";
   /** The task as the gateway last returned it. */
-  declare readonly task: LipSyncTask;
+  readonly task: LipSyncTask;
 
   constructor(task: LipSyncTask) {
-    super(textOf(task.task_status_msg) ?? `Task ${task.task_id} failed.`, { task });
+    super(textOf(task.task_status_msg) ?? `Task ${task.task_id} failed.`);
+    this.task = task;
   }
 }
 
@@ -111,15 +107,17 @@ export class TaskFailedError extends LipSyncError {
 export class TaskTimeoutError extends LipSyncError {
   override readonly name = "TaskTimeoutError";
   /** The id that you passed to `wait`. */
-  declare readonly taskId: string;
+  readonly taskId: string;
   /** The task as the gateway last returned it; `undefined` if no poll succeeded. */
-  declare readonly task: LipSyncTask | undefined;
+  readonly task: LipSyncTask | undefined;
 
   constructor(taskId: string, timeoutMs: number, task: LipSyncTask | undefined, cause: unknown) {
     const status = task?.task_status ?? "unknown";
     let message = `Task ${taskId} was not done after ${timeoutMs} ms (${status}).`;
     const why = textOf(property(cause, "message"));
     if (why) message += ` The last poll failed: ${why}`;
-    super(message, { taskId, task, ...(cause !== undefined && { cause }) });
+    super(message, cause === undefined ? {} : { cause });
+    this.taskId = taskId;
+    this.task = task;
   }
 }
