@@ -5,17 +5,7 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import path from "node:path";
 import type { Express } from "express";
-import { Webhook } from "standardwebhooks";
-import {
-  afterEach,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  type MockInstance,
-  onTestFinished,
-  vi,
-} from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../../src/index.js";
 import { createFakeGateway, type FakeGateway } from "../../src/testing.js";
 import { serve } from "../fixtures/gateway.js";
@@ -181,45 +171,6 @@ describe("the recipe", () => {
     respond(Response.json(submitted));
     expect(await starting).toBe(id);
     expect(jobs.get(id)).toEqual({ taskId: submitted.data.task_id });
-  });
-
-  describe("for a signed callback", () => {
-    const secret = `whsec_${Buffer.from("a secret of the test").toString("base64")}`;
-    let log: MockInstance<Console["log"]>;
-    let statusOf: (signed: { timestamp?: Date; signature?: string }) => Promise<number>;
-
-    beforeEach(async () => {
-      log = vi.spyOn(console, "log").mockReturnValue();
-      vi.stubEnv("KLING_WEBHOOK_SECRET", secret);
-      type Recipe = { onCallback: (request: Request) => Promise<Response> };
-      const { onCallback } = await recipeBelow<Recipe>("## A signed callback");
-      const body = JSON.stringify(await createLipSyncClient(gateway).create(request));
-      statusOf = async ({ timestamp = new Date(), ...given }) => {
-        const signature = given.signature ?? new Webhook(secret).sign("message-1", timestamp, body);
-        const headers = {
-          "webhook-id": "message-1",
-          "webhook-timestamp": `${Math.floor(timestamp.getTime() / 1000)}`,
-          "webhook-signature": signature,
-        };
-        const sent = new Request("https://your.example", { method: "POST", body, headers });
-        return (await onCallback(sent)).status;
-      };
-    });
-
-    it("asks for the task if the signature is right", async () => {
-      expect(await statusOf({})).toBe(200);
-      expect(log.mock.calls).toEqual([["task-1", "succeed"]]);
-    });
-
-    const other = new Webhook(Buffer.from("another").toString("base64"));
-    it.each([
-      ["a wrong signature", { signature: other.sign("message-1", new Date(), "{}") }],
-      ["no signature", { signature: "" }],
-      ["an old timestamp", { timestamp: new Date(Date.now() - 6 * 60_000) }],
-    ])("refuses %s, and asks nothing", async (_, signed) => {
-      expect(await statusOf(signed)).toBe(401);
-      expect(gateway.received).toHaveLength(1);
-    });
   });
 
   it("for a proxy creates a task at a gateway that only the proxy reaches", async () => {
