@@ -12,9 +12,10 @@ const LONGEST_CHAIN = 5;
 const CODES = [
   // Node's undici: no connection within its own limit.
   "UND_ERR_CONNECT_TIMEOUT",
-  // Bun; the second one before 1.2.
+  // Bun; the other two in old versions.
   "ECONNREFUSED",
   "ConnectionRefused",
+  "FailedToOpenSocket",
   // A custom fetch that keeps only the code.
   "ENOTFOUND",
   "EAI_AGAIN",

@@ -7,6 +7,8 @@ import type {
   SucceededLipSyncTask,
   VideoSource,
 } from "kling-lip-sync";
+import { type LipSyncClipState, readLipSyncBatch } from "kling-lip-sync/batch";
+import { lipSyncProcessor } from "kling-lip-sync/bullmq";
 import { createFakeGateway, type FakeGateway } from "kling-lip-sync/testing";
 
 const gateway: FakeGateway = createFakeGateway({ polls: 1, failWith: undefined });
@@ -26,6 +28,13 @@ export async function video(signal: AbortSignal): Promise<string> {
   const done: SucceededLipSyncTask = await client.wait(task.task_id, { intervalMs: 1 });
   return done.task_result.videos[0].url;
 }
+
+export async function uncertainClips(folder: string): Promise<LipSyncClipState[]> {
+  const clips = await readLipSyncBatch(folder);
+  return clips.filter(({ state }) => state === "uncertain");
+}
+
+export const processor = lipSyncProcessor(client, { intervalMs: undefined });
 
 export function codeOf(error: unknown): number | string | undefined {
   return error instanceof ApiError && error.mayHaveCreatedTask ? error.code : undefined;

@@ -42,7 +42,7 @@ export async function scenario(library, places) {
     const client = createLipSyncClient({ baseUrl, apiKey, maxRetries: 1, fetch: watchedFetch });
     const { name, mayHaveCreatedTask, cause } = await failureOf(client.create(REQUEST));
     const attempts = thrown.length;
-    return { name, mayHaveCreatedTask, attempts, thrown: thrown[0], cause: describe(cause) };
+    return { name, mayHaveCreatedTask, attempts, thrown: thrown.at(-1), cause: describe(cause) };
   }
 
   /** The server reads the request, then closes a connection that had been used before. */

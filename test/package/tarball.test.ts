@@ -1,4 +1,4 @@
-// The packed tarball: its files, its types without any other package, and its entries.
+// The packed tarball: its files, its types without any other package, its entries and its command.
 import { cp } from "node:fs/promises";
 import path from "node:path";
 import { beforeAll, expect, inject, it } from "vitest";
@@ -20,7 +20,8 @@ beforeAll(async () => {
 });
 
 it("has what a release needs, and nothing else", () => {
-  expect(problemsOf(texts, [root, consumer])).toEqual([]);
+  // It is built in a folder beside the consumer.
+  expect(problemsOf(texts, [root, path.dirname(consumer)])).toEqual([]);
 });
 
 it("has no openapi-fetch, no any and no empty record in its types", () => {
@@ -41,7 +42,8 @@ it("has types that need no other package", async () => {
 
 it("is not found by the module resolution of Node 10", async () => {
   const module = "commonjs --moduleResolution node10";
-  await expect(compile(tsc, consumer, "required.cts", module)).rejects.toThrow("TS2307");
+  const compiled = compile(tsc, consumer, "required.cts", module);
+  await expect(compiled).rejects.toThrow("TS2307: Cannot find module 'kling-lip-sync' or");
 });
 
 it("has the copyright notice of each package in the command", () => {
@@ -68,6 +70,13 @@ it("runs imported and required, with the same classes from every entry", async (
     version,
     isErrorOfBoth: true,
     isErrorOfJob: true,
+    isErrorOfBatch: true,
     hasSameExports: true,
   });
+});
+
+it("has a command that runs", async () => {
+  const command = path.join(consumer, "node_modules", ".bin", "kling-lip-sync");
+  const { stdout } = await run(command, ["demo"], { cwd: await newFolder() });
+  expect(stdout).toMatch(/^Saved: .+\.mp4/m);
 });
