@@ -39,7 +39,7 @@ export function pageOf(title: string, clips: PageClip[]): string {
   // First what may have been paid without a video.
   forPerson.sort((one, other) => urgency(one) - urgency(other));
   const hash = createHash("sha256").update(STYLE).digest("base64");
-  // A page on a disk has no origin, so that 'self' alone would forbid the videos beside it.
+  // In some browsers a page on a disk has no origin, so that 'self' alone would forbid its videos.
   const policy = `default-src 'none'; style-src 'sha256-${hash}'; media-src 'self' file:; base-uri 'none'; form-action 'none'`;
   return `<!doctype html>
 <html lang="en">
