@@ -58,7 +58,7 @@ await writeFile("dist/cli/LICENSES.txt", await licensesOf(Object.keys(metafile.i
 
 /** The notices of the packages that these files belong to, above the license that all of them have. */
 async function licensesOf(files: string[]): Promise<string> {
-  const folders = files.map((file) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]);
+  const folders = files.map((file) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]);
   const notices: string[] = [];
   for (const folder of new Set(folders)) {
     if (folder === undefined) continue;
