@@ -168,6 +168,7 @@ describe("again", () => {
   it("takes another task of the clip instead of a new one", () => {
     const events = [claim("p"), task("p", "1"), task("q", "2"), failed("1"), again("1")];
     expect(summary(events)).toBe("created 2");
+    expect(foldAll(events).task?.isFromPerson).toBe(false);
   });
 
   it("is not undone by a late line about the task that failed", () => {

@@ -58,6 +58,10 @@ describe("a file of clips", () => {
     ["CSV from Excel", `\uFEFF${csv.replaceAll("\n", "\r\n")}`],
     ["CSV with blank lines and rows", csv.replace("b-2", "\n,,\n\nb-2")],
     ["CSV without a last line break", csv.trimEnd()],
+    [
+      "CSV with a column that is blank",
+      csv.replace(/$/gm, ",").replace("text,", "text,audio_file"),
+    ],
     ["JSON lines", json.join("\n")],
     ["JSON lines below a blank line", `\n\n${json.join("\n")}`],
     ["JSON lines from Windows", `\uFEFF${json.join("\r\n\r\n")}\r\n`],

@@ -790,6 +790,21 @@ describe("what is typed", () => {
     expect(warned).toEqual([]);
   });
 
+  it("has a description of every subcommand, argument and flag in its help", async () => {
+    const { run, printed } = setUp();
+    await run("--help");
+    const list = printed.splice(0).join("\n");
+    const names = [...list.matchAll(/^ {2}([a-z]+) /gm)].map(([, name = ""]) => name);
+    expect(names).toHaveLength(12);
+    for (const name of names.slice(0, -1)) {
+      await run(name, "--help");
+      const help = printed.splice(0).join("\n");
+      expect(help).toMatch(/^Usage: .+\n\n[a-z]/);
+      const terms = help.match(/^ {2}(?:-.+|[a-z-]+(?: {2}.+)?)$/gm) ?? [];
+      expect(terms.filter((term) => !/\S {2,}\S/.test(term))).toEqual([]);
+    }
+  });
+
   test.for<[args: string[], says: string]>([
     [["creat"], "error: unknown command 'creat'"],
     [["create", "--speed", "2"], "error: unknown option '--speed'"],

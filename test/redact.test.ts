@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cpuMs } from "./fixtures/cpu.js";
 import { redactorOf, redactError } from "../src/redact.js";
@@ -19,6 +20,23 @@ describe("a redactor", () => {
     ["not at all", "sk-a/b", "sk-a/b"],
   ])("replaces the key %s", (_, text, redacted) => {
     expect(redact(text)).toBe(redacted);
+  });
+
+  it("replaces the key where it stands, and no other text, also if parts of it repeat", () => {
+    const repeating = fc.string({
+      unit: fc.constantFrom("a", "b", "-"),
+      minLength: 6,
+      maxLength: 9,
+    });
+    const text = (key: string) => {
+      const parts = fc.nat(key.length).map((end) => key.slice(0, end));
+      return fc.array(parts).map((given) => [key, given.join("")] as const);
+    };
+    fc.assert(
+      fc.property(repeating.chain(text), ([key, text]) => {
+        expect(redactorOf(key)(text)).toBe(text.replaceAll(key, "***"));
+      }),
+    );
   });
 
   it("keeps what is too short to be a key", () => {
