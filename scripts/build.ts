@@ -41,6 +41,7 @@ const { metafile } = await build({
   target: "node20",
   platform: "node",
   minify: true,
+  charset: "utf8",
   plugins: [libraryBeside()],
   metafile: true,
   // Two of the packages require what Node has; a module has no `require` of its own.

@@ -50,7 +50,6 @@ const WORDS = {
     otherPage: "[中文](voices.zh-CN.md)",
     languages: { en: "English (`en`)", zh: "Chinese (`zh`)" },
     columns: "| `voice_id` | Name | Languages | Sources | Disputed |",
-    sources: "Sources",
     intro: (ids: number, english: number, chinese: number) => [
       "In mode `text2video`, `voice_id` is the voice that speaks the text, and `voice_language` is its language.",
       "",
@@ -65,13 +64,12 @@ const WORDS = {
     otherPage: "[English](voices.md)",
     languages: { en: "英语（`en`）", zh: "中文（`zh`）" },
     columns: "| `voice_id` | 名称 | 语言 | 来源数 | 争议 |",
-    sources: "来源",
     intro: (ids: number, english: number, chinese: number) => [
       "在 `text2video` 模式下，`voice_id` 是念文本的音色，`voice_language` 是它的语言。",
       "",
       `- 目前已知 ${ids} 个 id：英语（\`en\`）${english} 个，中文（\`zh\`）${chinese} 个。请按表中列出的语言使用。`,
       "- 也可以用其他 id。编辑器会补全已知的 id，但任何字符串都会原样发送，是否有效由服务端判断。",
-      "- 公开文档里没有音色表。这些 id 收集自[下列](#来源)公开项目，它们很可能都出自可灵的同一张表，有些 id 可能已经失效。“来源数”是支持这一行的项目数。",
+      "- 公开文档里没有音色表。这些 id 收集自[几个](voices.md#sources)公开项目，它们很可能都出自可灵的同一张表，有些 id 可能已经失效。“来源数”是支持这一行的项目数。",
       "- 公开文档的示例音色 `girlfriend_1_speech02`，已知只支持中文。",
     ],
   },
@@ -103,10 +101,7 @@ export function voicesPage({ sources, voices }: Voices, language: Language): str
     "",
     ...section(language),
     ...section(language === "en" ? "zh" : "en"),
-    `## ${words.sources}`,
-    "",
-    ...sources.map((source) => `- ${source}`),
-    "",
+    ...(language === "en" ? ["## Sources", "", ...sources.map((source) => `- ${source}`), ""] : []),
   ].join("\n");
 }
 
