@@ -118,23 +118,18 @@ describe("the route for callbacks", () => {
   });
 
   type Route = (secret: string, id: string, body: string) => Promise<number>;
-  interface Hono {
+  interface Routes {
     app: { request: (path: string, init: object) => Promise<Response> };
-  }
-  interface NextJs {
     POST: (request: Request, context: object) => Promise<Response>;
   }
 
   async function routeIn(framework: string): Promise<Route> {
-    const start = `// The same route in ${framework}`;
-    const block = blocks.find((text) => text.startsWith(start)) ?? "";
-    const folder = await newFolder();
+    const block = blocks.find((text) => text.startsWith("// The same in Hono")) ?? "";
+    const { app, POST } = await loadProgram<Routes>(block, await newFolder());
     if (framework === "Hono") {
-      const { app } = await loadProgram<Hono>(block, folder);
       return async (secret, id, body) =>
         (await app.request(`/callbacks/${secret}/${id}`, { method: "POST", body })).status;
     }
-    const { POST } = await loadProgram<NextJs>(block, folder);
     return async (secret, id, body) => {
       const request = new Request("https://your.example", { method: "POST", body });
       return (await POST(request, { params: Promise.resolve({ secret, id }) })).status;
