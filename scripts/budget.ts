@@ -10,7 +10,7 @@ import { runScript } from "./run-script.js";
 
 /** Raise one only for something that is worth it to every user. */
 export const BUDGETS = {
-  bundleBytes: 10_000,
+  bundleBytes: 10_050,
   installedBytes: 700_000,
   packages: 3,
   instantiations: 290,

@@ -24,7 +24,8 @@ export class LipSyncError extends Error {
  * because not every error has one: it is `true` for an abort, an error of your own key function, and
  * anything else that is not certain.
  *
- * `false`: no task was created, so it is safe to call `create` again.
+ * `false`: this call created no task, so it is safe to call `create` again. Pass only what `create` was
+ * rejected with: an error of `wait` created no task either, but the task that it waited for exists.
  */
 export const mayHaveCreatedTask = (error: unknown): boolean =>
   property(error, "mayHaveCreatedTask") !== false;

@@ -9,6 +9,8 @@ const IN_TEXT = [
   /(?:^|[^\w.-])task_?id["'\]]*\s*[:=]\s*["']([^"'\s]+)["']/gi,
   // A number with all its digits, or a form: "task_id": 831922345719271433, &task_id=t-1
   /(?:^|[^\w.-])task_?id(?:["']\s*:\s*|=)([\w.:-]+)/gi,
+  // A line of a text; what follows may be a sentence, so it needs a digit: task_id: 831922345719271433
+  /(?:^|[^\w.-])task_?id:\s*(?=[\w.:-]*\d)([\w.:-]+)/gi,
   // XML: <task_id>t-1</task_id>
   /<(?:\w+:)?task_?id\b[^<>]*>\s*(?:<!\[CDATA\[)?([^\s<>[\]]+)/gi,
 ];

@@ -160,6 +160,12 @@ describe("create", () => {
       [new Error("cut")],
       /\nA task may have been created and billed: look at fake-gateway/,
     ],
+    [
+      "a task in an error",
+      {},
+      [Response.json({ code: 5000, data: { task_id: "t-7" } }, { status: 500 })],
+      /\nTo wait for that task, free of charge: kling-lip-sync wait t-7$/,
+    ],
     ["a failed task", { failWith: "no face\n\u001B[2J" }, [], /^Task task-1 failed: no face \[2J$/],
     [
       "a refused poll",

@@ -1,6 +1,6 @@
 // What an error means for whoever typed the command: the words, above all on money, and the exit code.
-import { ConfigurationError, InvalidRequestError, mayHaveCreatedTask } from "../index.js";
-import { TaskFailedError } from "../index.js";
+import { ApiError, ConfigurationError, InvalidRequestError } from "../index.js";
+import { mayHaveCreatedTask, TaskFailedError } from "../index.js";
 import { EXIT_CODES, Stopped, UsageError } from "./terminal.js";
 import { messageOf, oneLine, shellWord } from "./text.js";
 
@@ -29,7 +29,7 @@ export function explain(error: unknown, state: RunState, command: string): strin
   }
   if (host === undefined)
     return error instanceof Stopped ? "Stopped; nothing was created." : message;
-  if (taskId === undefined) return explainCreate(error, host);
+  if (taskId === undefined) return explainCreate(error, { ...state, host }, command);
   if (videoUrl !== undefined)
     return explainDownload(error, { ...state, taskId, videoUrl }, command);
 
@@ -45,11 +45,19 @@ export function exitCodeOf(error: unknown): number {
   return isMistake(error) ? EXIT_CODES.wrongUse : EXIT_CODES.needsPerson;
 }
 
-function explainCreate(error: unknown, host: string): string {
+function explainCreate(
+  error: unknown,
+  state: RunState & { host: string },
+  command: string,
+): string {
   if (error instanceof Stopped) return "Stopped. No task was created.";
   const message = messageOf(error);
+  if (error instanceof ApiError && error.taskId !== undefined) {
+    const wait = waitCommand({ ...state, taskId: error.taskId }, command);
+    return `${message}\nTo wait for that task, free of charge: ${wait}`;
+  }
   if (!mayHaveCreatedTask(error)) return `${message}\nNo task was created.`;
-  return `${message}\nA task may have been created and billed: look at ${host} before you run this again.`;
+  return `${message}\nA task may have been created and billed: look at ${state.host} before you run this again.`;
 }
 
 function explainDownload(

@@ -31,7 +31,7 @@ test("the tests with fake timers pass under Vitest", async () => {
   const alias = Object.fromEntries(Object.entries(entries).sort().reverse());
   const config = `export default { resolve: { alias: ${JSON.stringify(alias)} } };`;
   await writeFile(path.join(folder, "vitest.config.mjs"), config);
-  await writeFile(path.join(folder, "wait.test.ts"), blockOf("## Fake timers", PAGE));
+  await writeFile(path.join(folder, "wait.test.mts"), blockOf("## Fake timers", PAGE));
   const vitest = path.join(project, "node_modules", "vitest", "vitest.mjs");
   const { stdout } = await node([vitest, "run", "--reporter=json"], folder);
   expect(JSON.parse(stdout)).toMatchObject({ numPassedTests: 2, numTotalTests: 2 });
