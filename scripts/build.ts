@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build, type Plugin } from "esbuild";
+import { format } from "prettier";
 
 const ENTRIES = {
   index: "index.ts",
@@ -101,6 +102,12 @@ for (const file of Object.values(ENTRIES)) {
 for (const name of await readdir(path.join("dist", "src"), { recursive: true })) {
   const file = path.join("dist", "src", name);
   if (name.endsWith(".d.ts") && !needed.has(file)) await rm(file);
+}
+
+// tsc indents by four spaces, also what openapi-typescript has indented already.
+for (const file of needed) {
+  const declarations = await readFile(file, "utf8");
+  await writeFile(file, await format(declarations, { parser: "typescript", printWidth: 100 }));
 }
 
 async function need(declaration: string): Promise<void> {
