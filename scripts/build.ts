@@ -105,9 +105,9 @@ for (const name of await readdir(path.join("dist", "src"), { recursive: true }))
 }
 
 // tsc indents by four spaces, also what openapi-typescript has indented already.
+const style = { parser: "typescript", printWidth: 100, useTabs: true };
 for (const file of needed) {
-  const declarations = await readFile(file, "utf8");
-  await writeFile(file, await format(declarations, { parser: "typescript", printWidth: 100 }));
+  await writeFile(file, await format(await readFile(file, "utf8"), style));
 }
 
 async function need(declaration: string): Promise<void> {
