@@ -205,7 +205,7 @@ describe("before anything is sent", () => {
     const other = (id: string) => ({ id, request: clipOf("other").request });
     expect(await problemsOf(batch, [other("a"), other("b"), other("c"), clipOf("B")])).toEqual([
       "Nothing was sent, because clips are invalid (2):",
-      'clip "a" at index 0: Clip a was created with another request. Use a new id for the new request.',
+      'clip "a" at index 0: Clip a was created with another request. Change its request back to continue, or use a new id for a new video, which is billed.',
       'clip "B" at index 3: There is another clip B: ids must be unique, without regard to case.',
     ]);
     expect((await problemsOf(batch, [clipOf("A")]))[1]).toBe(
@@ -246,7 +246,7 @@ describe("a gateway in trouble", () => {
     const batch = setUpBatch(await newFolder());
     batch.gateway.answerNext(refusal(429, 1303, "too many"), "refused");
     expect(await batch.run(clipsOf("a", "b"))).toEqual({ ...NONE, saved: 2 });
-    expect(batch.told("pause").map(({ cause }) => cause)).toEqual(["busy", "busy"]);
+    expect(batch.told("pause").map(({ cause }) => cause)).toEqual(["busy", "unreachable"]);
     expect(batch.posts()).toEqual(["a", "a", "a", "b"]);
   });
 

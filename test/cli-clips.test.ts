@@ -192,9 +192,28 @@ describe("a mistake in a file is told with its line:", () => {
   });
 
   it("only the first fifty are listed", async () => {
-    const mistakes = await mistakesOf(row("!,,,,\n".repeat(40)));
+    const rows = Array.from({ length: 60 }, (_, index) => `a${index},${video},x,fast${index},`);
+    const mistakes = await mistakesOf(row(rows.join("\n")));
     expect(mistakes).toHaveLength(51);
-    expect(mistakes.at(-1)).toBe("… and 30 more.");
+    expect(mistakes.at(-1)).toBe("… and 10 more.");
+  });
+
+  it("only the first ten that are alike are listed", async () => {
+    const mistakes = await mistakesOf(row("!,,,,\n".repeat(40)));
+    expect(mistakes).toHaveLength(22);
+    expect(mistakes[19]).toMatch(/^FILE:11: /);
+    expect(mistakes.slice(-2)).toEqual([
+      "… and 30 more lines: The audio is missing: give text, audio_url or audio_file.",
+      "… and 30 more lines: id must be 1 to 100 letters, digits, - and _.",
+    ]);
+  });
+
+  it("with the columns that are not used, because one may be a misspelt field", async () => {
+    const mistakes = await mistakesOf("id,video_id,texxt\na,7,x\n");
+    expect(mistakes).toEqual([
+      "FILE:2: The audio is missing: give text, audio_url or audio_file.",
+      "Columns that are not used: texxt",
+    ]);
   });
 
   test.for([

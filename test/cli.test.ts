@@ -9,10 +9,12 @@ import { afterAll, afterEach, describe, expect, it, test, vi } from "vitest";
 import { explain } from "../src/cli/explain.js";
 import { statusOf } from "../src/cli/status.js";
 import type { Terminal } from "../src/cli/terminal.js";
-import { KNOWN_VOICES, type LipSyncRequest, TaskTimeoutError } from "../src/index.js";
+import { createLipSyncClient, KNOWN_VOICES, TaskTimeoutError } from "../src/index.js";
+import type { LipSyncRequest } from "../src/index.js";
 import { createFakeGateway, type FakeGatewayOptions } from "../src/testing.js";
 import { advanceUntil } from "./fixtures/batch.js";
 import { endpoint } from "./fixtures/client.js";
+import { request } from "./fixtures/request.js";
 import submitted from "./fixtures/submitted.json" with { type: "json" };
 import { gatewayEnv, testTerminal } from "./fixtures/terminal.js";
 
@@ -593,7 +595,7 @@ describe("batch", () => {
     const { batch, warned, gateway, file } = batchOf(["a", "a", "!"]);
     expect(await batch()).toBe(2);
     expect(warned).toEqual([
-      `Nothing was sent: mistakes in ${file} (2):\n${file}:3: id a is also in line 2.\n${file}:4: id must be 1 to 100 letters, digits, - and _.`,
+      `Nothing was sent: mistakes in ${file} (2):\n${file}:3: id a is also in line 2.\n${file}:4: id must be 1 to 100 letters, digits, - and _.\nColumns that are not used: owner`,
     ]);
     expect(await batch("--audio-file", "none.mp3")).toBe(2);
     expect(warned.at(-1)).toContain("--audio-file does not exist: none.mp3.");
@@ -617,14 +619,15 @@ describe("batch", () => {
     expect(await batch()).toBe(1);
     expect(printed.slice(-2)).toEqual([
       `Look at the videos: ${path.join(folder, "index.html")}`,
-      `1 of 2 clips are saved; 1 need you. What to do: kling-lip-sync status ${folder}`,
+      `1 of 2 clips are saved. To be looked at: 1. What to do: kling-lip-sync status ${folder}`,
     ]);
     printed.length = 0;
     expect(await run("status", folder)).toBe(1);
     expect(printed).toEqual([
       "2 clips begun · 1 failed · 1 saved",
       "",
-      matching(/^b: failed, asked \d{4}-\d\d-\d\d \d\d:\d\d, task task-2$/),
+      matching(/^b: failed, asked \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, task task-2$/),
+      '  "Say b"',
       "  no face",
       `  To make it again (billed): kling-lip-sync batch FILE --folder ${folder} --retry-failed`,
     ]);
@@ -644,10 +647,37 @@ describe("batch", () => {
       matching(/ finished and saved\. .*1002/),
     ]);
     expect(printed.at(-1)).toMatch(
-      /^0 of 2 clips are saved\. To continue, type the same line again\.$/,
+      /^0 of 2 clips are saved\. Mend the account first; .+: kling-lip-sync check$/,
     );
     expect(posts()).toHaveLength(1);
     expect(warned).toEqual([]);
+  });
+
+  it("counts the clips of another file that are left in its folder", async () => {
+    const { batch, printed, gateway, file } = batchOf(["a"]);
+    gateway.answerNext(Response.json({ code: 1102, message: "no credit" }, { status: 429 }));
+    expect(await batch()).toBe(1);
+    writeFileSync(file, csvOf(["b"]));
+    expect(await batch()).toBe(1);
+    expect(printed.at(-1)).toBe("1 of 2 clips are saved. To continue, type the same line again.");
+  });
+
+  it("says that its folder cannot be written to, before it asks for money", async () => {
+    const { batch, printed, warned, gateway, file } = batchOf(["a"]);
+    expect(await batch("--folder", path.join(file, "videos"))).toBe(2);
+    expect(warned).toEqual([matching(/^Nothing was sent: .+ cannot be written to: ENOTDIR/)]);
+    expect(printed).toEqual(["Columns that are not used: owner"]);
+    expect(gateway.received).toEqual([]);
+  });
+
+  it("says once that the gateway cannot be reached, and goes on", async () => {
+    const { batch, printed, gateway } = batchOf(["a", "b"]);
+    gateway.answerNext("refused", "refused");
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    expect(await advanceUntil(batch())).toBe(0);
+    expect(printed.filter((line) => line.includes("cannot be reached"))).toEqual([
+      matching(/the batch goes on as soon as it can\. POST .+ECONNREFUSED/),
+    ]);
   });
 
   it("says once that the gateway takes no more for now, and goes on", async () => {
@@ -701,7 +731,7 @@ describe("batch", () => {
     answered.resolve(Response.json(submitted));
     expect(await exitCode).toBe(130);
     expect(printed.at(-1)).toBe(
-      "Stopped. 0 of 2 clips are saved. To continue, type the same line again.",
+      "Stopped. 0 of 2 clips are saved, 1 running at the gateway. To continue, type the same line again.",
     );
     expect(warned).toEqual([]);
     gateway.tasks.set(submitted.data.task_id, { ...submitted.data, task_status: "submitted" });
@@ -770,11 +800,24 @@ describe("settle", () => {
   );
 
   it("gives an uncertain clip its task", async () => {
-    const { batch, gateway, folder, run, printed } = batchOf(["a"]);
+    const { batch, gateway, folder, run, printed, warned } = batchOf(["a"]);
     gateway.answerNext("reset");
     await batch("--pause", "0.01");
     expect(await run("settle", folder, "a", "--task-id", "7")).toBe(0);
     expect(printed.at(-1)).toBe("a has the task 7 now; run the batch again to save its video.");
+    expect(warned.at(-1)).toMatch(/^The gateway does not know this task\./);
+    expect(await run("status", folder)).toBe(1);
+    expect(printed.at(-1)).toMatch(/^To continue, run the batch again;/);
+    const { task_id } = await createLipSyncClient(gateway).create(request);
+    warned.length = 0;
+    expect(await run("settle", folder, "a", "--task-id", task_id)).toBe(0);
+    const elsewhere = testTerminal({ env: {} });
+    expect(await elsewhere.run("settle", folder, "a", "--task-id", "8")).toBe(0);
+    expect([...warned, ...elsewhere.warned]).toEqual([]);
+    expect(await batch()).toBe(1);
+    expect(printed.at(-2)).toMatch(/^a is not saved: /);
+    expect(await run("settle", folder, "a", "--no-task")).toBe(2);
+    expect(warned.at(-1)).toContain("has task 8, which a person gave.");
   }, 30_000);
 
   it("says that a folder has no batch", async () => {

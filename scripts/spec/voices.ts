@@ -49,7 +49,7 @@ const WORDS = {
     title: "Voices",
     otherPage: "[中文](voices.zh-CN.md)",
     languages: { en: "English (`en`)", zh: "Chinese (`zh`)" },
-    columns: "| `voice_id` | Name | Languages | Sources | Disputed |",
+    columns: "| `voice_id` | Name | Sources |",
     intro: (ids: number, english: number, chinese: number) => [
       "In mode `text2video`, `voice_id` is the voice that speaks the text, and `voice_language` is its language.",
       "",
@@ -63,7 +63,7 @@ const WORDS = {
     title: "音色",
     otherPage: "[English](voices.md)",
     languages: { en: "英语（`en`）", zh: "中文（`zh`）" },
-    columns: "| `voice_id` | 名称 | 语言 | 来源数 | 争议 |",
+    columns: "| `voice_id` | 名称 | 来源数 |",
     intro: (ids: number, english: number, chinese: number) => [
       "在 `text2video` 模式下，`voice_id` 是念文本的音色，`voice_language` 是它的语言。",
       "",
@@ -85,10 +85,10 @@ export function voicesPage({ sources, voices }: Voices, language: Language): str
     `## ${words.languages[spoken]}`,
     "",
     words.columns,
-    "| --- | --- | --- | --- | --- |",
+    "| --- | --- | --- |",
     ...voicesOf(spoken)
       .sort(byNumberOfSources)
-      .map((voice) => rowOf(voice, voices, language)),
+      .map((voice) => rowOf(voice, language)),
     "",
   ];
   const ids = new Set(voices.map(({ id }) => id)).size;
@@ -109,16 +109,11 @@ function byNumberOfSources(one: Voice, other: Voice): number {
   return other.sources - one.sources;
 }
 
-function rowOf(voice: Voice, voices: Voice[], language: Language): string {
-  const { id, name, nameInEnglish, sources, disputed = "", disputedInChinese = "" } = voice;
-  const languages = voices.filter((other) => other.id === id).map(({ language }) => language);
-  const hasMeaning = language === "en" && nameInEnglish !== undefined;
-  const cells = [
-    `\`${id}\``,
-    hasMeaning ? `${name} (${nameInEnglish})` : name,
-    languages.map((language) => `\`${language}\``).join(", "),
-    String(sources),
-    language === "en" ? disputed : disputedInChinese,
-  ];
-  return `| ${cells.join(" | ")} |`;
+function rowOf(voice: Voice, language: Language): string {
+  const { id, name, nameInEnglish, sources } = voice;
+  const meaning = language === "en" ? nameInEnglish : undefined;
+  const disputed = language === "en" ? voice.disputed : voice.disputedInChinese;
+  const notes = [meaning, disputed].filter((note) => note !== undefined);
+  const named = notes.length > 0 ? `${name} (${notes.join("; ")})` : name;
+  return `| \`${id}\` | ${named} | ${sources} |`;
 }

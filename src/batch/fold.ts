@@ -60,7 +60,7 @@ interface Problem {
   taskId: string | undefined;
 }
 
-interface Task {
+export interface Task {
   id: string;
   /** A person may have been wrong, and can correct it. */
   isFromPerson: boolean;

@@ -43,10 +43,10 @@ export type LipSyncBatchUpdate =
   /** A clip changed. */
   | { type: "clip"; clip: LipSyncClipState; counts: LipSyncClipCounts }
   /**
-   * Nothing is created for a while: the gateway takes no more for now (`busy`), or it is unknown
-   * whether the last create created a task (`uncertain`).
+   * Nothing is created for a while: the gateway takes no more for now (`busy`), no connection can be
+   * made (`unreachable`), or it is unknown whether the last create created a task (`uncertain`).
    */
-  | { type: "pause"; cause: "busy" | "uncertain"; reason: string; pauseMs: number }
+  | { type: "pause"; cause: "busy" | "unreachable" | "uncertain"; reason: string; pauseMs: number }
   /** Nothing more is created; tasks that exist are finished and saved. */
   | { type: "stop"; stop: LipSyncBatchStop }
   /** Show it: a line of the journal is unreadable, or the disk did not take a task id. */

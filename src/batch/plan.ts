@@ -99,7 +99,7 @@ function checkKnown({ id, request }: LipSyncClip, known: Clip, strays: Set<strin
   if (stage === "left" || stage === "failed") return;
   if (known.claim === undefined || known.claim.sha256 === sha256Of(request)) return;
   throw new InvalidRequestError(
-    `Clip ${id} was created with another request. Use a new id for the new request.`,
+    `Clip ${id} was created with another request. Change its request back to continue, or use a new id for a new video, which is billed.`,
     "request",
   );
 }

@@ -1,5 +1,6 @@
 // Runs a batch: creates one task at a time, and polls and saves those that exist side by side.
 import type { LipSyncClient } from "../client.js";
+import { ConnectionError } from "../errors.js";
 import { mayPass } from "../outcome.js";
 import { isDead, isOwn } from "./claim.js";
 import type { LipSyncClip, LipSyncClipCounts, LipSyncClipState } from "./clip.js";
@@ -156,8 +157,10 @@ async function runPlan(session: Session, { pending, again }: Plan): Promise<void
     const reason = messageOf(error);
     if (kind === "disk") session.haltForDisk(error);
     if (kind === "account") session.halt({ cause: kind, reason });
-    if (kind === "again")
-      session.tell({ type: "pause", cause: "busy", reason, pauseMs: pace.refused(error) });
+    if (kind === "again") {
+      const cause = error instanceof ConnectionError ? "unreachable" : "busy";
+      session.tell({ type: "pause", cause, reason, pauseMs: pace.refused(error) });
+    }
     if (kind !== "uncertain") return;
     const pausedMs = pace.doubted();
     if (pausedMs !== undefined) {

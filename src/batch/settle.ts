@@ -4,7 +4,7 @@ import { InvalidRequestError } from "../errors.js";
 import { checkFound, type Found } from "../found.js";
 import { isOnThisHost, stateOf } from "./claim.js";
 import type { LipSyncClipState } from "./clip.js";
-import type { Clip } from "./fold.js";
+import type { Clip, Task } from "./fold.js";
 import { checkFolder, JOURNAL, type Journal, openJournal } from "./journal.js";
 
 /**
@@ -87,7 +87,7 @@ function clipOf(journal: Journal, id: string): Clip {
 
 function giveTask(journal: Journal, { id, task }: Clip, taskId: string): void {
   if (task?.id === taskId) return;
-  if (task && !task.isFromPerson) throw hasTask(id, task.id);
+  if (task && !task.isFromPerson) throw hasTask(id, task);
   for (const other of journal.clips()) {
     const isTaken = other.id !== id && other.task?.id === taskId;
     if (!isTaken) continue;
@@ -98,12 +98,12 @@ function giveTask(journal: Journal, { id, task }: Clip, taskId: string): void {
   }
   journal.append({ event: "found", id, taskId }, { isSynced: true });
   const now = journal.get(id).task;
-  if (now && now.id !== taskId) throw hasTask(id, now.id);
+  if (now && now.id !== taskId) throw hasTask(id, now);
 }
 
 function denyTask(journal: Journal, clip: Clip, isForced: boolean): void {
   const { id, claim, task, problem } = clip;
-  if (task) throw hasTask(id, task.id);
+  if (task) throw hasTask(id, task);
   const { state } = stateOf(clip);
   if (state === "creating") {
     throw new InvalidRequestError(
@@ -125,11 +125,12 @@ function denyTask(journal: Journal, clip: Clip, isForced: boolean): void {
   }
   journal.append({ event: "no task", id, claim: claim.claim }, { isSynced: true });
   const now = journal.get(id);
-  if (now.task) throw hasTask(id, now.task.id);
+  if (now.task) throw hasTask(id, now.task);
 }
 
-const hasTask = (id: string, taskId: string) =>
-  new InvalidRequestError(
-    `Clip ${id} has task ${taskId}, which the gateway created for it. Run the batch to save its video.`,
-    "found",
-  );
+function hasTask(id: string, { id: taskId, isFromPerson }: Task): InvalidRequestError {
+  const advice = isFromPerson
+    ? "which a person gave. If that is wrong, settle the clip with the right id."
+    : "which the gateway created for it. Run the batch to save its video.";
+  return new InvalidRequestError(`Clip ${id} has task ${taskId}, ${advice}`, "found");
+}

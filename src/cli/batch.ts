@@ -1,5 +1,6 @@
 // kling-lip-sync batch: makes the videos of a file of clips; typing the same line again continues.
-import { existsSync } from "node:fs";
+import { constants, existsSync } from "node:fs";
+import { access, mkdir } from "node:fs/promises";
 import path from "node:path";
 import { Command } from "commander";
 import {
@@ -15,8 +16,8 @@ import { addFieldFlags, count, type Done, fieldsOf, milliseconds, positive } fro
 import { type BatchProgress, showBatch } from "./progress.js";
 import { type Fields, inTypedNames, readAudio } from "./request.js";
 import { writeReview } from "./review.js";
-import { EXIT_CODES, type Terminal } from "./terminal.js";
-import { oneLine, shellWord } from "./text.js";
+import { EXIT_CODES, type Terminal, UsageError } from "./terminal.js";
+import { counted, messageOf, oneLine, shellWord } from "./text.js";
 
 interface BatchFlags {
   folder?: string;
@@ -73,6 +74,7 @@ async function batch(terminal: Terminal, file: string, flags: BatchFlags): Promi
   }
 
   const { client, host } = connect(terminal);
+  await checkFolder(folder);
   const price = `${tasks(toBill)} will be billed at ${host}.`;
   const isAsked = toBill > 0 && !flags.yes && ask !== undefined;
   if (!isAsked) print(price);
@@ -101,6 +103,16 @@ async function batch(terminal: Terminal, file: string, flags: BatchFlags): Promi
   }
   if (json) terminal.print(JSON.stringify(report));
   return exitCodeOf(report);
+}
+
+/** Makes the folder, before anybody is asked for money that could not be spent well. */
+async function checkFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`${oneLine(folder)} cannot be written to: ${messageOf(error)}`);
+  }
 }
 
 /** What the flags fill in, as it is sent. */
@@ -141,7 +153,7 @@ function billed(ids: string[], states: LipSyncClipState[], retryFailed: boolean)
   return ids.filter(isBilled).length;
 }
 
-const tasks = (count: number): string => (count === 1 ? "1 task" : `${count} tasks`);
+const tasks = (count: number): string => counted(count, "task");
 
 function sayColumns({ otherColumns }: CheckedFile, print: Terminal["print"]): void {
   if (otherColumns.length > 0)
@@ -176,6 +188,11 @@ function watcher(terminal: Terminal) {
       if (update.type === "clip") progress?.update(update.counts);
       if (update.type === "pause" && update.cause === "busy") {
         once("The gateway takes no more for now; the batch goes on as soon as it does.");
+      }
+      if (update.type === "pause" && update.cause === "unreachable") {
+        once(
+          `The gateway cannot be reached; the batch goes on as soon as it can. ${oneLine(update.reason)}`,
+        );
       }
       if (update.type === "pause" && update.cause === "uncertain") {
         const seconds = Math.ceil(update.pauseMs / 1000);
@@ -222,12 +239,24 @@ function endOf(report: LipSyncBatchReport, { folder, page, limit, all, terminal 
   const total = saved + running + failed + uncertain + left;
   const look = `Look at the videos: ${oneLine(page)}`;
   const done = `${saved} of ${total} clips are saved`;
-  if (stop?.cause === "signal") return [`Stopped. ${done}. To continue, type the same line again.`];
+  const again = "To continue, type the same line again.";
+  if (stop?.cause === "signal")
+    return [`Stopped. ${done}, ${running} running at the gateway. ${again}`];
   if (problems.length > 0) {
     const status = `${terminal.command} status ${shellWord(folder)}`;
-    return [look, `${done}; ${problems.length} need you. What to do: ${status}`];
+    const notSaved = problems.filter(({ state }) => state === "created");
+    return [
+      look,
+      ...notSaved.map(({ id, reason }) => `${id} is not saved: ${messageOf(reason)}`),
+      `${done}. To be looked at: ${problems.length}. What to do: ${status}`,
+    ];
   }
-  if (saved < total) return [look, `${done}. To continue, type the same line again.`];
+  if (stop?.cause === "account")
+    return [
+      look,
+      `${done}. Mend the account first; this is free of charge: ${terminal.command} check`,
+    ];
+  if (saved < total) return [look, `${done}. ${again}`];
   if (limit < all)
     return [look, `${done}, of ${all} in the file. For the rest, leave out --limit.`];
   return [look, `All ${total} clips are saved in ${oneLine(folder)}.`];

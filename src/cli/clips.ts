@@ -43,6 +43,7 @@ interface Row {
 const FIELD_NAMES = [...Object.keys(FIELDS), "mode", "audio_type"];
 const MOST_EXAMPLES = 3;
 const MOST_PROBLEMS = 50;
+const MOST_ALIKE = 10;
 
 /** Reads the file, with the bytes of its audio files, one clip at a time. */
 export async function* readClips(file: string, defaults: Fields): AsyncGenerator<Clip> {
@@ -60,14 +61,15 @@ export async function checkClips(file: string, defaults: Fields): Promise<Checke
   const ids: string[] = [];
   const examples: Clip[] = [];
   const otherColumns = new Set<string>();
+  let isCsv = false;
   const lineOf = new Map<string, number>();
-  const problems: string[] = [];
+  const problems: Problem[] = [];
 
   async function noting<Value>(line: number, work: () => Value | Promise<Value>) {
     try {
       return await work();
     } catch (error) {
-      problems.push(`${oneLine(file)}:${line}: ${messageOf(error)}`);
+      problems.push({ line, message: messageOf(error) });
       return undefined;
     }
   }
@@ -76,8 +78,9 @@ export async function checkClips(file: string, defaults: Fields): Promise<Checke
     for await (const row of rowsOf(file)) {
       const { line } = row;
       for (const column of row.columns) otherColumns.add(column);
+      isCsv = row.typed === "columns";
       if (row.problem) {
-        problems.push(`${oneLine(file)}:${line}: ${row.problem}`);
+        problems.push({ line, message: row.problem });
         continue;
       }
       const request = await noting(line, () => requestOf(row, defaults, skipAudio));
@@ -88,18 +91,38 @@ export async function checkClips(file: string, defaults: Fields): Promise<Checke
     }
   } catch (error) {
     // The rest of the file cannot be read.
-    problems.push(messageOf(error));
+    problems.push({ line: undefined, message: messageOf(error) });
   }
-  if (problems.length > 0) throw new UsageError(listOf(file, problems));
+  if (problems.length > 0)
+    throw new UsageError(listOf(file, problems, isCsv ? [...otherColumns] : []));
   if (ids.length === 0) throw new UsageError(`${oneLine(file)} has no clips.`);
   return { ids, examples, otherColumns: [...otherColumns] };
 }
 
-function listOf(file: string, problems: string[]): string {
-  const shown = problems.slice(0, MOST_PROBLEMS);
-  const more = problems.length - shown.length;
-  const rest = more > 0 ? [`… and ${more} more.`] : [];
-  return [`mistakes in ${oneLine(file)} (${problems.length}):`, ...shown, ...rest].join("\n");
+/** What is wrong with a line; without one, with the rest of the file. */
+interface Problem {
+  line: number | undefined;
+  message: string;
+}
+
+/** The mistakes of a file, and how many more lines have the same ones. */
+function listOf(file: string, problems: Problem[], unused: string[]): string {
+  const lines = new Map<string, number>();
+  const rows: string[] = [];
+  for (const { line, message } of problems) {
+    const count = (lines.get(message) ?? 0) + 1;
+    lines.set(message, count);
+    if (count <= MOST_ALIKE)
+      rows.push(line === undefined ? message : `${oneLine(file)}:${line}: ${message}`);
+  }
+  const hidden = rows.splice(MOST_PROBLEMS).length;
+  for (const [message, count] of lines) {
+    if (count > MOST_ALIKE) rows.push(`… and ${count - MOST_ALIKE} more lines: ${message}`);
+  }
+  if (hidden > 0) rows.push(`… and ${hidden} more.`);
+  // One of them may be a misspelt field.
+  if (unused.length > 0) rows.push(`Columns that are not used: ${unused.map(oneLine).join(", ")}`);
+  return [`mistakes in ${oneLine(file)} (${problems.length}):`, ...rows].join("\n");
 }
 
 async function requestOf(
@@ -132,6 +155,11 @@ function newIdOf(row: Row, lineOf: Map<string, number>): string {
 /** The rows of a file; one that starts with "{" is JSON lines. */
 async function* rowsOf(file: string): AsyncGenerator<Row> {
   const first = await firstLine(file);
+  const hasNoCommas = /^[^,{]*[;\t][^,]*$/.test(first);
+  if (hasNoCommas) {
+    const advice = "the columns are not separated by commas: save the file as CSV with commas.";
+    throw new UsageError(`${oneLine(file)}:1: ${advice}`);
+  }
   yield* first.startsWith("{") ? jsonRows(file) : csvRows(file);
 }
 
@@ -221,10 +249,7 @@ function checkColumns(place: string, columns: string[]): string[] {
   const twice = columns.find((name, index) => name !== "" && columns.indexOf(name) !== index);
   if (twice !== undefined) throw invalid(`the column ${oneLine(twice)} is there twice.`);
   if (columns.includes("id")) return columns;
-  const isOtherFormat = columns.length === 1 && /[;\t]/.test(columns.join());
-  throw isOtherFormat
-    ? invalid("the columns are not separated by commas: save the file as CSV with commas.")
-    : invalid("the first line must name the columns, and one of them must be id.");
+  throw invalid("the first line must name the columns, and one of them must be id.");
 }
 
 /** Throws for a name such as voiceId or "Voice ID", which would be left out without a word. */

@@ -1,5 +1,6 @@
 // The page and the table in which a person looks at the clips of a batch: text, without any input.
 import { createHash } from "node:crypto";
+import { counted } from "./text.js";
 
 /** What the page shows of a clip. */
 export interface PageClip {
@@ -77,15 +78,14 @@ function urgency({ state }: PageClip): number {
 }
 
 /** How many clips are in which state, without the states that none is in. */
-export function summaryOf(clips: PageClip[], noun = "clips"): string {
+export function summaryOf(clips: PageClip[], what?: "begun"): string {
   const counts = Object.keys(STATES).map((state) => ({
     state,
     count: clips.filter((clip) => clip.state === state).length,
   }));
   const given = counts.filter(({ count }) => count > 0);
-  return [`${clips.length} ${noun}`, ...given.map(({ state, count }) => `${count} ${state}`)].join(
-    " · ",
-  );
+  const all = [counted(clips.length, "clip"), what].filter(Boolean).join(" ");
+  return [all, ...given.map(({ state, count }) => `${count} ${state}`)].join(" · ");
 }
 
 function section(title: string, clips: PageClip[]): string {

@@ -1,6 +1,8 @@
 // kling-lip-sync settle: what a person found at the gateway about an uncertain clip.
 import { Command } from "commander";
 import { type Found, settleLipSyncClip } from "../batch/index.js";
+import { isUnknownTask } from "../outcome.js";
+import { connect } from "./connection.js";
 import type { Done } from "./flags.js";
 import { EXIT_CODES, type Terminal, UsageError } from "./terminal.js";
 import { oneLine } from "./text.js";
@@ -28,8 +30,22 @@ export function settleCommand(terminal: Terminal, done: Done): Command {
           ? `${clip} has the task ${oneLine(found.taskId)} now; run the batch again to save its video.`
           : `${clip} has no task; run the batch again to create one, which is billed.`,
       );
+      if ("taskId" in found && (await isUnknown(terminal, found.taskId)))
+        terminal.warn("The gateway does not know this task. If the id is wrong, settle it again.");
       done(EXIT_CODES.done);
     });
+}
+
+/** Whether the gateway knows no such task; asked free of charge, if the environment has a gateway. */
+async function isUnknown(terminal: Terminal, taskId: string): Promise<boolean> {
+  const { env, signal } = terminal;
+  if (!env["KLING_BASE_URL"] || !env["KLING_API_KEY"]) return false;
+  try {
+    await connect(terminal).client.get(taskId, { maxRetries: 0, signal });
+    return false;
+  } catch (error) {
+    return isUnknownTask(error);
+  }
 }
 
 function foundOf({ taskId, task }: SettleFlags): Found {

@@ -30,15 +30,19 @@ function withoutText(clip: LipSyncClipState): LipSyncClipState {
 export function statusOf(folder: string, clips: LipSyncClipState[], command: string): string[] {
   const problems = clips.filter(needsPerson);
   const lines = problems.flatMap((clip) => ["", ...problemOf(folder, clip, command)]);
+  const isOpen = ({ state }: LipSyncClipState) => state === "created" || state === "left";
+  if (clips.some((clip) => isOpen(clip) && !needsPerson(clip)))
+    lines.push("", "To continue, run the batch again; what has a task is not billed again.");
   // The folder knows nothing of the others in the file.
-  return [summaryOf(clips, "clips begun"), ...lines];
+  return [summaryOf(clips, "begun"), ...lines];
 }
 
 function problemOf(folder: string, clip: LipSyncClipState, command: string): string[] {
-  const { id, state, taskId, reason, askedAt, extraTaskIds = [] } = clip;
+  const { id, state, taskId, reason, text, askedAt, extraTaskIds = [] } = clip;
   const asked = askedAt === undefined ? "" : `, asked ${timeOf(askedAt)}`;
   const task = taskId === undefined ? ", no task id" : `, task ${oneLine(taskId)}`;
   const lines = [`${id}: ${state}${asked}${task}`];
+  if (text !== undefined) lines.push(`  "${short(oneLine(text))}"`);
   if (reason !== undefined) lines.push(`  ${short(oneLine(reason))}`);
   for (const extra of extraTaskIds) lines.push(`  paid in addition: task ${oneLine(extra)}`);
   return [...lines, ...adviceOn(clip, shellWord(folder), command)];
@@ -64,4 +68,4 @@ const short = (text: string): string =>
   text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text;
 
 /** Local time, in the order in which it sorts. */
-const timeOf = (ms: number): string => new Date(ms).toLocaleString("sv-SE").slice(0, 16);
+const timeOf = (ms: number): string => new Date(ms).toLocaleString("sv-SE");

@@ -72,7 +72,8 @@ describe("the real program", () => {
     vi.stubEnv("VIDEO_URL", "https://your.example/speaker.mp4");
     const folder = await temporaryFolder();
     const ended = await run(real.replace("onUpdate", "intervalMs: 0, onUpdate"), folder);
-    const stdout = "Created task task-1. To continue: node lip-sync.mjs task-1\nprocessing\nsucceed\nSaved task-1.mp4\n";
+    const stdout =
+      "Created task task-1. To continue: node lip-sync.mjs task-1\nprocessing\nsucceed\nSaved task-1.mp4\n";
     expect(ended).toEqual({ exitCode: 0, stdout, stderr: "" });
     expect(gateway.received.map(({ method }) => method)).toEqual(["POST", "GET", "GET", "GET"]);
     const input = { video_url: "https://your.example/speaker.mp4" };
