@@ -58,7 +58,7 @@ const { metafile } = await build({
 
 await writeFile("dist/cli/LICENSES.txt", await licensesOf(Object.keys(metafile.inputs)));
 
-/** The notices of the packages that these files belong to, above the license that all of them have. */
+/** The notices of the packages that these files belong to; their license has the text of our own. */
 async function licensesOf(files: string[]): Promise<string> {
   const folders = files.map((file) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]);
   const notices: string[] = [];
@@ -71,8 +71,8 @@ async function licensesOf(files: string[]): Promise<string> {
     if (license !== "MIT" || notice === undefined) throw new Error(`${name} is not under MIT.`);
     notices.push(`${name}: ${notice}`);
   }
-  const [permission = ""] = /^Permission .*/ms.exec(await readFile("LICENSE", "utf8")) ?? [];
-  return `The command contains these packages:\n\n${notices.join("\n")}\n\n${permission}`;
+  const list = notices.join("\n");
+  return `The command contains these packages, under the MIT license as in ../../LICENSE:\n\n${list}\n`;
 }
 
 /** The command uses the library as its users do, from the entries beside it: no second copy. */

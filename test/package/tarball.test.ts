@@ -51,7 +51,8 @@ it("has the copyright notice of each package in the command", () => {
   for (const name of ["commander", "csv-parse", "yocto-spinner"]) {
     expect(notices).toMatch(new RegExp(`^${name}: Copyright `, "m"));
   }
-  expect(notices).toContain("Permission is hereby granted");
+  expect(notices).toContain("../../LICENSE");
+  expect(texts.get("LICENSE")).toContain("Permission is hereby granted");
 });
 
 it("has each class of an error once, so that all entries throw the same", () => {
