@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs/promises";
 import path from "node:path";
 import { LipSyncError } from "./errors.js";
-import { property } from "./json.js";
 import { errorChain } from "./network-error.js";
 import { delay } from "./time.js";
 
@@ -127,8 +126,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>, bytes: numb
 async function publish(temporary: string, file: string): Promise<void> {
   try {
     await fs.link(temporary, file);
-  } catch (error) {
-    if (property(error, "code") === "EEXIST") throw error;
+  } catch {
     // Some file systems, such as exFAT, have no hard links: there, a kill can leave half a copy.
     await fs.copyFile(temporary, file, fs.constants.COPYFILE_EXCL);
   }

@@ -236,8 +236,13 @@ describe("before anything is sent", () => {
     [{ signal: {} as never }],
     [{ onUpdate: 1 as never }],
     [{ fetch: 1 as never }],
-  ])("rejects an invalid option: %j", async (option) => {
-    await errorOf(setUpBatch(await newFolder()).run([], option), ConfigurationError);
+  ])("rejects an invalid option, by its name: %j", async (option) => {
+    const [name = ""] = Object.keys(option);
+    const { message } = await errorOf(
+      setUpBatch(await newFolder()).run([], option),
+      ConfigurationError,
+    );
+    expect(message).toContain(name);
   });
 });
 

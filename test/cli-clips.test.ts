@@ -254,6 +254,12 @@ describe("flags that fill what a row leaves out", () => {
       { ...video, mode: "audio2video", audio_type: "file", audio_file: "AAAA" },
     ],
     [
+      "no number that is given",
+      { ...video, ...text, voice_speed: 1.2 },
+      { voice_speed: 0.8 },
+      { ...video, mode: "text2video", ...text, voice_speed: 1.2 },
+    ],
+    [
       "no other video",
       { video_url: "https://a.example/1.mp4", ...text },
       { video_id: "8", task_id: "t" },
