@@ -76,6 +76,10 @@ it("claims, looks and syncs before the request, and syncs the id after it", asyn
   });
   expect(await create()).toEqual({ kind: "created" });
   expect(calls).toEqual(["sync folder", "claim", "sync", "POST", "task", "sync"]);
+  appendLine({ event: "failed", id: "a", taskId: "task-1", reason: "no face" });
+  calls.length = 0;
+  expect(await create("a", "task-1")).toEqual({ kind: "created" });
+  expect(calls).toEqual(["again", "sync", "claim", "sync", "POST", "task", "sync"]);
 });
 
 it("sends one request if two processes look before either has written", async () => {

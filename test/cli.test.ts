@@ -733,6 +733,7 @@ describe("batch", () => {
     expect(printed.at(-1)).toBe(
       "Stopped. 0 of 2 clips are saved, 1 running at the gateway. To continue, type the same line again.",
     );
+    expect(printed.join("\n")).toContain("Stopping: a create that was sent is finished");
     expect(warned).toEqual([]);
     gateway.tasks.set(submitted.data.task_id, { ...submitted.data, task_status: "submitted" });
     const next = testTerminal();

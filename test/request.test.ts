@@ -383,7 +383,7 @@ describe("a request that is not JSON or has no input", () => {
     ...[{ input: null }, { input: [] }, { input: "{}" }].map(withoutInput),
     withoutInput({ video_url, ...text }),
     [{ toJSON: () => undefined }, "input", "not JSON"],
-    [{ input: circle }, "input", "not JSON"],
+    [{ input: circle }, "input", "not JSON: Converting circular structure"],
     [{ input: { video_id: "v", ...text, voice_speed: 1n } }, "input", "not JSON"],
     [{ input: { video_id: "v", ...text, toJSON: () => both } }, "input.video_url", "not both"],
   ])("is refused: %o", async (request, field, message) => {
