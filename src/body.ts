@@ -48,7 +48,10 @@ export async function readBody(
 }
 
 async function textOf(parts: Parts, signal: AbortSignal): Promise<string> {
-  const cancel = () => void Promise.resolve(parts.cancel()).catch(() => undefined);
+  const cancel = () =>
+    void Promise.resolve()
+      .then(() => parts.cancel())
+      .catch(() => undefined);
   // The signal belongs to this attempt only, so the listener is not removed.
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();

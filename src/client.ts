@@ -131,7 +131,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       route: `POST ${LIP_SYNC_PATH}`,
       isBilled: true,
-      parentTaskId: body.input.task_id,
+      sent: JSON.stringify(body),
       request: (init) => api.POST(LIP_SYNC_PATH, { body, ...init }),
     };
   }

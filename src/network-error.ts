@@ -63,6 +63,8 @@ export function errorChain(error: unknown, longest: number = LONGEST_CHAIN): Err
 /** Whether a failed fetch certainly never reached the server; `false` if a runtime does not say. */
 export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN): boolean {
   for (const { code, syscall, message, causes } of errorChain(error, longest)) {
+    // Node's error for all addresses of a host has the code of one, so each is read.
+    if (causes.length > 1) return causes.every((cause) => neverConnected(cause, longest - 1));
     // Node: the failed system call comes before anything is sent.
     if (syscall === "connect" || syscall === "getaddrinfo") return true;
     if (CODES.includes(code)) return true;
@@ -70,8 +72,6 @@ export function neverConnected(error: unknown, longest: number = LONGEST_CHAIN):
     // Node and Bun: the client rejects the server's certificate. An alert of the server's, ERR_SSL_…,
     // can come after the request.
     if (/CERT|SIGNATURE/.test(code) && !code.startsWith("ERR_SSL_")) return true;
-    // Node's error for all addresses of a host has the code of one, so each is read.
-    if (causes.length > 1) return causes.every((cause) => neverConnected(cause, longest - 1));
     // Any other code is another failure.
     if (code !== "") return false;
   }

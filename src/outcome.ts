@@ -25,8 +25,10 @@ const isKlingRefusal = (code: Code): boolean =>
 /** "Request Timeout" and nginx's "Client Closed Request" do not say what arrived. */
 const isUndecided = (status: number): boolean => status === 408 || status === 499;
 
-/** By name, because an error of another copy of the library, or of another realm, counts. */
-const isApiError = (error: unknown): error is ApiError => property(error, "name") === "ApiError";
+/** By shape, because an error of another copy of the library counts, and others use its name. */
+const isApiError = (error: unknown): error is ApiError =>
+  property(error, "name") === "ApiError" &&
+  typeof property(error, "mayHaveCreatedTask") === "boolean";
 
 /** Whether the moment is bad: there is no connection, or the gateway takes no more for now. */
 function isBadMoment(error: unknown): boolean {

@@ -2,7 +2,7 @@
 // kept: first redacted, then cut to length.
 import type { ReadResponse } from "./body.js";
 import { ApiError, TASK_MAY_EXIST, withAdvice } from "./errors.js";
-import { parseJson, property, textOf } from "./json.js";
+import { jsonCopy, parseJson, property, textOf } from "./json.js";
 import { isRefused, isSuccess, REDIRECTS } from "./outcome.js";
 import type { Redact } from "./redact.js";
 import { asTask, asWrappedTask, type LipSyncTask } from "./task.js";
@@ -23,8 +23,8 @@ export interface Call {
   route: string;
   /** Whether the call creates a task. */
   isBilled: boolean;
-  /** The id of another task that the request names. */
-  parentTaskId?: string | undefined;
+  /** The text of the request, which may name other tasks; a gateway may repeat it. */
+  sent?: string;
 }
 
 /** The task in the response; throws an ApiError if there is none. */
@@ -45,8 +45,13 @@ function taskIn({ status, text, isTooLarge }: ReadResponse): LipSyncTask | undef
   const json = parseJson(text);
   const data = property(json, "data");
   const code = codeOf(json);
-  if (code === 0) return asTask(data);
-  return code === "success" ? asWrappedTask(data) : undefined;
+  try {
+    if (code === 0) return jsonCopy(asTask(data));
+    return code === "success" ? jsonCopy(asWrappedTask(data)) : undefined;
+  } catch {
+    // It is no task, or is nested so deeply that nobody could copy it.
+    return undefined;
+  }
 }
 
 function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError {
@@ -59,7 +64,7 @@ function apiError(call: Call, response: ReadResponse, redact: Redact): ApiError 
   const json = parseJson(body);
   const code = codeOf(json) ?? codeOf(property(json, "error"));
   const requestId = textOf(property(json, "request_id")) ?? textOf(headers.get("x-request-id"));
-  const taskId = taskIdIn(text, isSuccess(status), call.parentTaskId);
+  const taskId = taskIdIn(text, isSuccess(status), call.sent);
   // A rejection that names a task is not certain, nor is a code in a gateway's own envelope.
   const isCertain = !taskId && isRefused(status, codeOf(json));
   const mayHaveCreatedTask = call.isBilled && !isCertain;

@@ -5,8 +5,8 @@ import { idOf } from "./task.js";
 
 /** Where a task_id or taskId has its value. Each only reads forwards: a hostile text costs no time. */
 const IN_TEXT = [
-  // JSON at any depth, and its relatives: "task_id": "t-1", taskId = 't-1'
-  /(?:^|[^\w.-])task_?id["'\]]*\s*[:=]\s*["']([^"'\s]+)["']/gi,
+  // JSON at any depth, and its relatives: "task_id": "t-1", taskId = 't-1', 'task_id' => 't-1'
+  /(?:^|[^\w.-])task_?id["'\]]*\s*[:=][>\s[]*["']([^"'\s]+)["']/gi,
   // A number with all its digits, or a form: "task_id": 831922345719271433, &task_id=t-1
   /(?:^|[^\w.-])task_?id(?:["']\s*:\s*|=)([\w.:-]+)/gi,
   // A line of a text; what follows may be a sentence, so it needs a digit: task_id: 831922345719271433
@@ -20,16 +20,12 @@ const IN_CUT_JSON = /^\s*\{[^]*?"(?:data|id)"\s*:\s*"?([\w.:-]+)/g;
 
 const NO_ID = /^(?:null|none|undefined|true|false|[-0.]+)$/i;
 
-/** The first id of a task in the text, other than the one that the request named. */
-export function taskIdIn(
-  text: string,
-  isSuccess: boolean,
-  parentTaskId: string | undefined,
-): string | undefined {
+/** The first id of a task in the text of a response, other than those that the request names. */
+export function taskIdIn(text: string, isSuccess: boolean, sent = ""): string | undefined {
   const plain = withoutEscapes(text);
-  const parent = withoutEscapes(parentTaskId ?? "");
-  const isNew = (id: string) => id !== parent && !NO_ID.test(id);
-  const named = IN_TEXT.flatMap((pattern) => idsBy(pattern, plain)).find(isNew);
+  const old = namedIn(withoutEscapes(sent));
+  const isNew = (id: string) => !old.includes(id) && !NO_ID.test(id);
+  const named = namedIn(plain).find(isNew);
   if (named !== undefined || !isSuccess) return named;
   // {"code":"success","data":"t-1"}, {"id":"t-1"}, {"data":{"id":"t-1"}}
   const json = parseJson(text);
@@ -37,8 +33,10 @@ export function taskIdIn(
   const data = property(json, "data");
   const inner = typeof data === "string" ? parseJson(data) : data;
   const ids = [data, property(json, "id"), property(inner, "id")].map(idOf);
-  return ids.find((id = "") => /^[\w.:-]+$/.test(id) && isNew(id));
+  return ids.find((id = "") => /^[\w.:+=-]+$/.test(id) && isNew(id));
 }
+
+const namedIn = (text: string): string[] => IN_TEXT.flatMap((pattern) => idsBy(pattern, text));
 
 const idsBy = (pattern: RegExp, text: string): string[] =>
   Array.from(text.matchAll(pattern), ([, id = ""]) => id);

@@ -60,7 +60,7 @@ describe("what is sent", () => {
 });
 
 it("an operation whose response is lost on the way is an error", async () => {
-  const operation = { route: "GET /x", isBilled: false, parentTaskId: undefined };
+  const operation = { route: "GET /x", isBilled: false };
   const lost = { ...operation, request: () => Promise.resolve({}) };
   const { fetch } = globalThis;
   const gateway = { apiKey, baseUrl, headers: {}, fetch };

@@ -96,6 +96,16 @@ describe("append", () => {
     expect(journal.get("a").claim?.claim).toBe("p");
   });
 
+  it("makes the line of a task whole, if only its end is missing", () => {
+    fs.writeFileSync(
+      file,
+      `${JSON.stringify(claim("a", "p"))}\n${JSON.stringify({ event: "task", id: "a", claim: "p", taskId: "paid-1" })}`,
+    );
+    const { journal } = open();
+    journal.append({ event: "no task", id: "a", claim: "p" }, UNSYNCED);
+    expect(journal.get("a").task?.id).toBe("paid-1");
+  });
+
   it("throws if the disk takes a part of the line, which then is void", () => {
     const { writeSync } = fs;
     const { journal } = open();

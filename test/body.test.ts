@@ -59,6 +59,16 @@ describe("readBody", () => {
     expect(await readBody(response, signal)).toMatchObject({ isTooLarge: true });
   });
 
+  it("ends also where cancelling throws", async () => {
+    const boom = () => {
+      throw new Error("boom");
+    };
+    const read = () => Promise.resolve({ value: new Uint8Array(mebibyte + 1) });
+    const body = { getReader: () => ({ read, cancel: boom }) };
+    const response = { status: 200, headers: {}, body, text: () => Promise.resolve("") };
+    expect(await readBody(response, signal)).toMatchObject({ isTooLarge: true });
+  });
+
   it("rejects what is not a Response", async () => {
     for (const value of [
       undefined,

@@ -340,6 +340,23 @@ describe("get", () => {
     expect(printed.slice(-2)).toEqual(["Task task-1: failed", "Reason: no face"]);
   });
 
+  it("says what was created where its id cannot be asked for", async () => {
+    const { run, warned, gateway } = setUp();
+    const data = { task_id: "..", task_status: "submitted" };
+    gateway.answerNext(Response.json({ code: 0, data }));
+    expect(await run("create", ...REQUEST)).toBe(1);
+    expect(warned.join()).toContain("The task id is blank or invalid in a URL.");
+    expect(warned.join()).not.toContain("Nothing was sent");
+  });
+
+  it("shows a task whose videos are no list", async () => {
+    const { run, printed, gateway } = setUp();
+    const data = { task_id: "t", task_status: "succeed", task_result: { videos: {} } };
+    gateway.answerNext(Response.json({ code: 0, data }));
+    expect(await run("get", "t")).toBe(0);
+    expect(printed).toEqual(["Task t: succeed"]);
+  });
+
   it("shows the videos, or the task as JSON", async () => {
     const { run, printed } = setUp();
     await run("create", ...REQUEST, "--no-wait");

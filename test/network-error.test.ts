@@ -27,6 +27,11 @@ describe("neverConnected", () => {
     ["several errors without a code", failed({ errors: [new Error("x")] }), false],
     ["several errors that all say it", failed({ errors: [refused, refused] }), true],
     ["several errors of which one says other", failed({ errors: [refused, reset] }), false],
+    [
+      "several errors with the code of the one that says it",
+      failed({ code: "ECONNREFUSED", errors: [refused, reset] }),
+      false,
+    ],
     ["a refusal that caused a reset", odd({ code: "ECONNRESET", cause: refused }), false],
     ["no several errors", failed({ code: "ETIMEDOUT", errors: [] }), false],
     ["a word that begins alike", failed({ code: "ENOTFOUND_LATER" }), false],

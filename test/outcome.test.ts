@@ -153,6 +153,12 @@ describe("retryAfterMs", () => {
     expect(retryAfterMs(apiError(429, { "retry-after": value }))).toBe(expected);
   });
 
+  it("is undefined for an error of another library with the same name", () => {
+    const error = Object.assign(new Error("busy"), { name: "ApiError", status: 503 });
+    expect(retryAfterMs(error)).toBeUndefined();
+    expect(mayPass(error)).toBe(false);
+  });
+
   it("is undefined without the header and without a response", () => {
     expect(retryAfterMs(apiError(429))).toBeUndefined();
     expect(retryAfterMs(new ConnectionError(""))).toBeUndefined();

@@ -222,7 +222,7 @@ describe("stale actions", () => {
     expect(error).toBeInstanceOf(OverlayError);
     expect(error).toMatchObject({
       name: "StaleOverlayError",
-      message: `3 actions of the overlay no longer fit the document.
+      message: `Stale actions of the overlay (3), which no longer fit the document:
 - title
     place:    $.info
     expected: "title": ""
@@ -240,9 +240,9 @@ the action and its x-was.`,
     });
   });
 
-  it("are reported in the singular if there is one", () => {
+  it("are counted", () => {
     expect(() => apply(document, { target: "$.list[0]", "x-was": "z", update: "y" })).toThrow(
-      /^1 action of the overlay no longer fits the document\.\n/,
+      /^Stale actions of the overlay \(1\), /,
     );
   });
 });

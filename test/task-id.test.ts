@@ -7,6 +7,9 @@ import { request } from "./fixtures/request.js";
 
 const json = JSON.stringify;
 const inJson = json({ task_id: "t-1" });
+/** A request that names a task, and has an id of the caller's in its callback_url. */
+const callback_url = "https://your.example/hook?task_id=job-7";
+const sent = json({ input: { task_id: "parent" }, callback_url });
 
 describe("taskIdIn, at any status", () => {
   it.each([
@@ -32,6 +35,8 @@ describe("taskIdIn, at any status", () => {
     ["a form", "code=0&task_id=t-1&message=x"],
     ["a nested form", "data[task_id]='t-1'"],
     ["a form from its start", "task_id=t-1"],
+    ["PHP", "array('task_id' => 't-1')"],
+    ["a list", json({ task_id: ["t-1"] })],
     ["a sentence", json({ message: "accepted, task_id: t-1 (balance is negative)" })],
     ["YAML", "code: 1303\ntask_id: t-1\n"],
     ["HTML", "<pre>{&quot;task_id&quot;:&#34;t-1&#34;}</pre>"],
@@ -42,7 +47,7 @@ describe("taskIdIn, at any status", () => {
       json({ input: { task_id: "parent" }, data: { task_id: "t-1" } }),
     ],
   ])("reads %s", (_, text) => {
-    expect(taskIdIn(text, false, "parent")).toBe("t-1");
+    expect(taskIdIn(text, false, sent)).toBe("t-1");
   });
 
   it.each([
@@ -50,7 +55,7 @@ describe("taskIdIn, at any status", () => {
     ["831922345719271433", json({ data: '{"taskId": 831922345719271433}' })],
     ["7", '{"task_id":7}'],
   ])("keeps the digits of %s in %s", (id, text) => {
-    expect(taskIdIn(text, false, undefined)).toBe(id);
+    expect(taskIdIn(text, false)).toBe(id);
   });
 
   it.each([
@@ -62,19 +67,21 @@ describe("taskIdIn, at any status", () => {
     json({ message: "task_id: no such task" }),
     json({ message: "invalid task_id: must be a string of at most 64 characters" }),
     json({ errors: { task_id: "is required" } }),
+    json({ detail: "invalid", body: { callback_url } }),
     json({ id: "request-1", data: "request-2" }),
     json({ parent_task_id: "t-1", "input.task_id": "t-1" }),
     "",
     "task_id",
   ])("finds none in %s", (text) => {
-    expect(taskIdIn(text, false, "parent")).toBeUndefined();
+    expect(taskIdIn(text, false, sent)).toBeUndefined();
   });
 
-  it("recognizes a parent id in escapes", () => {
-    const parent = 'a\\"/b';
-    expect(taskIdIn(json({ task_id: "a\\/b" }), false, "a\\/b")).toBeUndefined();
-    expect(taskIdIn(json({ data: json({ task_id: "a/b" }) }), false, "a/b")).toBeUndefined();
-    expect(parent).toContain("/");
+  it("recognizes in escapes what the request names", () => {
+    const slashed = json({ input: { task_id: "a/b" } });
+    expect(taskIdIn(json({ task_id: "a\\/b" }), false, slashed)).toBeUndefined();
+    expect(taskIdIn(json({ data: json({ task_id: "a/b" }) }), false, slashed)).toBeUndefined();
+    const echo = encodeURIComponent(sent);
+    expect(taskIdIn(`${echo}&task_id=t-1`, false, sent)).toBe("t-1");
   });
 
   it("takes time that only grows with the text", () => {
@@ -97,7 +104,7 @@ describe("taskIdIn, in a success", () => {
     ["JSON that is cut off in another place", '{"id": "t-1","message":"'],
     ["a task_id before all of them", json({ id: "a", data: "b", detail: { task_id: "t-1" } })],
   ])("reads %s", (_, text) => {
-    expect(taskIdIn(text, true, "parent")).toBe("t-1");
+    expect(taskIdIn(text, true, sent)).toBe("t-1");
   });
 
   it("keeps the digits of a long number", () => {
@@ -116,12 +123,20 @@ describe("taskIdIn, in a success", () => {
     '<html><script>var page = {"id":"app"}</script></html>',
     "",
   ])("finds none in %s", (text) => {
-    expect(taskIdIn(text, true, "parent")).toBeUndefined();
+    expect(taskIdIn(text, true, sent)).toBeUndefined();
   });
 });
 
 describe("a create whose response names a task", () => {
   const parent = { ...request, input: { ...request.input, task_id: "parent" } };
+
+  it("names it where it is nested too deeply to be copied", async () => {
+    const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+    const task = `{"task_id":"t-1","task_status":"submitted","x":${deep}}`;
+    const { client } = setUp([answer(200, `{"code":0,"data":${task}}`)]);
+    const error = await errorOf(client.create(request), ApiError);
+    expect(error).toMatchObject({ taskId: "t-1", mayHaveCreatedTask: true });
+  });
 
   it("is not certain, and says which task", async () => {
     const { client, sent } = setUp([

@@ -28,8 +28,8 @@ export class StaleOverlayError extends OverlayError {
         `- ${id}\n    place:    ${target}\n    expected: ${expected}\n    found:    ${found}`,
     );
     super(
-      `${actions.length} ${actions.length === 1 ? "action" : "actions"} of the overlay no longer ` +
-        `${actions.length === 1 ? "fits" : "fit"} the document.\n${reports.join("\n")}\n` +
+      `Stale actions of the overlay (${actions.length}), which no longer fit the document:\n` +
+        `${reports.join("\n")}\n` +
         "If the page was corrected, delete the action. If it changed, check again what is true, and " +
         "update the action and its x-was.",
     );

@@ -159,9 +159,12 @@ export function openJournal(folder: string, { onChange, onUnreadable }: Listener
 
   function append(event: BatchEvent, isSynced: boolean): void {
     const line = JSON.stringify({ at: Date.now(), ...event });
-    const bytes = Buffer.from(`${line}\n`);
     const fd = openToAppend();
-    checkFile(fd);
+    readOn();
+    // A torn claim is void. A line with an id that lacks only its end is made whole.
+    const last = parseEvent(rest.toString());
+    const hasId = last !== undefined && "taskId" in last;
+    const bytes = Buffer.from(hasId ? `\n${line}\n` : `${line}\n`);
     for (let appends = 0; appends < MOST_APPENDS; appends++) {
       const written = fs.writeSync(fd, bytes);
       if (written !== bytes.length)

@@ -108,7 +108,7 @@ async function runPlan(session: Session, { pending, again }: Plan): Promise<void
       if (task && !isAbandoned && isSilent(task.id))
         follow(id, false, finishTask(session, clip, task.id, PATIENCE * intervalMs));
       if (task || !claim || isOwn(claim) || problem?.taskId === undefined) continue;
-      if (asked.has(claim.claim)) continue;
+      if (asked.has(claim.claim) || places() >= parallel) continue;
       asked.add(claim.claim);
       const finding = findTask(session, id, claim.claim, problem.taskId);
       follow(

@@ -244,7 +244,7 @@ function endOf(report: LipSyncBatchReport, { folder, page, limit, all, terminal 
     return [`Stopped. ${done}, ${running} running at the gateway. ${again}`];
   if (problems.length > 0) {
     const status = `${terminal.command} status ${shellWord(folder)}`;
-    const notSaved = problems.filter(({ state }) => state === "created");
+    const notSaved = problems.filter(({ state, reason }) => state === "created" && reason);
     return [
       look,
       ...notSaved.map(({ id, reason }) => `${id} is not saved: ${messageOf(reason)}`),

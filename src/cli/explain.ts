@@ -12,6 +12,8 @@ export interface RunState {
   isFake?: boolean;
   /** The task to wait for; absent until it is created. */
   taskId?: string;
+  /** Whether a create was sent, which is billed. */
+  wasSent?: boolean;
   /** The finished video; absent until the task is done. */
   videoUrl?: string;
   /** The file to save the video to, as it was typed. */
@@ -21,7 +23,7 @@ export interface RunState {
 /** What an error means; `command` is what to type before a subcommand. */
 export function explain(error: unknown, state: RunState, command: string): string {
   const { host, isFake, taskId, videoUrl } = state;
-  if (isMistake(error)) return explainMistake(error);
+  if (isMistake(error, state)) return explainMistake(error);
   const message = messageOf(error);
   if (isFake) {
     if (!(error instanceof Stopped)) return message;
@@ -40,9 +42,9 @@ export function explain(error: unknown, state: RunState, command: string): strin
   return `${message}\n${resume}`;
 }
 
-export function exitCodeOf(error: unknown): number {
+export function exitCodeOf(error: unknown, state: RunState): number {
   if (error instanceof Stopped) return EXIT_CODES.stopped;
-  return isMistake(error) ? EXIT_CODES.wrongUse : EXIT_CODES.needsPerson;
+  return isMistake(error, state) ? EXIT_CODES.wrongUse : EXIT_CODES.needsPerson;
 }
 
 function explainCreate(
@@ -81,7 +83,9 @@ function explainMistake({ message }: Error): string {
   return lines.startsWith("Nothing was sent") ? lines : `Nothing was sent: ${lines}`;
 }
 
-function isMistake(error: unknown): error is Error {
+/** Whether what was typed is wrong, so that nothing was sent. */
+function isMistake(error: unknown, { wasSent }: RunState): error is Error {
+  if (wasSent) return false;
   const types = [UsageError, ConfigurationError, InvalidRequestError];
   return types.some((type) => error instanceof type);
 }

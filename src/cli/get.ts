@@ -25,7 +25,8 @@ async function get(terminal: Terminal, taskId: string, json?: boolean): Promise<
     const { task_id, task_status, task_status_msg: reason, task_result } = task;
     terminal.print(`Task ${oneLine(task_id)}: ${oneLine(task_status)}`);
     if (reason) terminal.print(`Reason: ${oneLine(reason)}`);
-    for (const { url } of task_result?.videos ?? []) terminal.print(`Video: ${oneLine(url)}`);
+    const videos = Array.isArray(task_result?.videos) ? task_result.videos : [];
+    for (const { url } of videos) terminal.print(`Video: ${oneLine(url)}`);
     return task;
   });
 }

@@ -64,6 +64,6 @@ export async function runCommand(args: string[], terminal: Terminal): Promise<nu
       return error.exitCode === 0 ? EXIT_CODES.done : EXIT_CODES.wrongUse;
     }
     terminal.warn(explain(error, {}, terminal.command));
-    return exitCodeOf(error);
+    return exitCodeOf(error, {});
   }
 }

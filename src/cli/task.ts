@@ -33,7 +33,7 @@ export async function explained(run: Run, work: () => Promise<LipSyncTask>): Pro
     return EXIT_CODES.done;
   } catch (error) {
     terminal.warn(explain(error, run, terminal.command));
-    return exitCodeOf(error);
+    return exitCodeOf(error, run);
   }
 }
 
@@ -53,6 +53,7 @@ export async function createTask(run: Run, request: LipSyncRequest): Promise<Lip
   } finally {
     stopListening();
   }
+  run.wasSent = true;
   run.taskId = task.task_id;
   output(run).print(`Task ${oneLine(task.task_id)} is created: ${oneLine(task.task_status)}`);
   return task;
