@@ -453,6 +453,21 @@ describe("another process", () => {
     expect(batch.posts()).toEqual([]);
   });
 
+  it("whose clip a person gives another id meanwhile: that task is saved", async () => {
+    const batch = setUpBatch(await newFolder());
+    const found = (taskId: string) => ({ event: "found", id: "a", taskId });
+    batch.gateway.tasks.set("right", submitted("a"));
+    append(batch.folder, claimOf("a", DEAD), found("wrong"));
+    // One more clip keeps the batch running until the id is corrected.
+    const running = batch.run(clipsOf("a", "b"), {
+      onUpdate: (update) => {
+        const isCreated = update.type === "clip" && update.clip.state === "created";
+        if (isCreated && update.clip.id === "b") append(batch.folder, found("right"));
+      },
+    });
+    expect(await running).toMatchObject({ saved: 2, problems: [] });
+  });
+
   it("that lives: its task is left to it, and saved if it is silent", async () => {
     const batch = setUpBatch(await newFolder());
     batch.gateway.tasks.set("task-of-a", submitted("a"));

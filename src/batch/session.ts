@@ -95,6 +95,8 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
 
   const journal: Journal = openJournal(settings.folder, {
     onChange(clip) {
+      // Such as an id that a person has corrected: it is asked for again.
+      troubles.delete(clip.id);
       if (isRunning) tellClip(clip);
     },
     onUnreadable(line) {
@@ -181,6 +183,8 @@ export function openSession(client: LipSyncClient, options: LipSyncBatchOptions)
     },
 
     giveUp(clip: Clip, error: unknown) {
+      // A person may have corrected the id meanwhile.
+      if (journal.get(clip.id).task?.id !== clip.task?.id) return;
       troubles.set(clip.id, messageOf(error));
       tellClip(clip);
     },
