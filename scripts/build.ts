@@ -29,6 +29,8 @@ await build({
   // A third of the bytes. Names stay, for the stack of an error.
   minifyWhitespace: true,
   minifySyntax: true,
+  // Node shows the line of an error that nobody catches.
+  lineLimit: 160,
   charset: "utf8",
   logLevel: "warning",
 });

@@ -21,7 +21,7 @@ export function parseTaskCallback(body: unknown): LipSyncTask {
   if (task) return task;
 
   if ((text ?? "") === "")
-    throw invalid("is missing: in Express, add express.json() before the route");
+    throw invalid("is missing: in Express, add express.text({ type: () => true }) to the route");
   if (typeof property(body, "then") === "function") throw invalid("is a promise: await it");
   if (property(body, "headers") !== undefined)
     throw invalid("is the whole request: pass await request.text(), in Express request.body");

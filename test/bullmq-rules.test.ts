@@ -528,7 +528,7 @@ describe("rule 7: a failed job is never deleted", () => {
     expect(await work(run)).toMatchObject(unrecoverable);
     expect(stored).toMatchObject({ isDeleted: false, state: "failed" });
     expect(stored.failedReason).toBe(
-      "Job 7 has the option removeOnFail, which could delete a job whose task is paid, and a new job with its id would pay again. Remove the option from the job, or from the defaultJobOptions of its queue.",
+      "Job 7 has the option removeOnFail, which could delete a job whose task is paid, and a new job with its id would pay again. It has no task: remove the job, and add it again without the option, also in the defaultJobOptions of its queue.",
     );
     expect(posts()).toBe(0);
   });

@@ -47,7 +47,7 @@ describe("parseTaskCallback", () => {
     expect(parseTaskCallback(Buffer.from(JSON.stringify(task)))).toEqual(task);
   });
 
-  const missing = "is missing: in Express, add express.json() before the route";
+  const missing = "is missing: in Express, add express.text({ type: () => true }) to the route";
   const whole = "is the whole request: pass await request.text(), in Express request.body";
   const notTask = "is not JSON or not a task";
   const init = { method: "POST", body: text };

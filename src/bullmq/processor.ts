@@ -259,7 +259,7 @@ function keepIfFailed(job: LipSyncJob): void {
   job.opts.removeOnFail = false;
   if (isClaimed(job) || !couldDelete(removeOnFail)) return;
   throw unrecoverable(
-    `Job ${job.id} has the option removeOnFail, which could delete a job whose task is paid, and a new job with its id would pay again. Remove the option from the job, or from the defaultJobOptions of its queue.`,
+    `Job ${job.id} has the option removeOnFail, which could delete a job whose task is paid, and a new job with its id would pay again. It has no task: remove the job, and add it again without the option, also in the defaultJobOptions of its queue.`,
     undefined,
   );
 }

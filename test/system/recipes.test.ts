@@ -1,9 +1,7 @@
 // The recipes of docs/recipes.md do what they say, against a fake gateway.
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import path from "node:path";
 import type { Express } from "express";
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { createLipSyncClient, type LipSyncClient, type LipSyncRequest } from "../../src/index.js";
@@ -213,17 +211,5 @@ describe("the recipe", () => {
       ["GET", `${url}/task-1`, 503, time],
       ["GET", `${url}/task-1`, 200, time],
     ]);
-  });
-
-  it("for a key that changes uses the new key from the next attempt on", async () => {
-    const file = path.join(await temporaryFolder(), "key");
-    vi.stubEnv("KLING_API_KEY_FILE", file);
-    await writeFile(file, "an-old-key\n");
-    const { client } = await load<{ client: LipSyncClient }>("## A key that changes", RECIPES);
-    const refusal = { status: 401, mayHaveCreatedTask: false };
-    await expect(client.create(request)).rejects.toMatchObject(refusal);
-    expect(posts()).toBe(1);
-    await writeFile(file, `${gateway.apiKey}\n`);
-    await expect(client.create(request)).resolves.toHaveProperty("task_id", "task-1");
   });
 });
