@@ -26,7 +26,7 @@ export interface AttemptInit {
 
 /** A call of an operation of the API. */
 export interface Operation extends Call {
-  /** Calls openapi-fetch, which returns the task that `send` resolves with. */
+  /** Calls openapi-fetch, which returns the content of the response that `send` resolves with. */
   request: (init: AttemptInit) => Promise<{ data?: { data: LipSyncTask } }>;
 }
 
@@ -52,7 +52,10 @@ export function attempt(operation: Operation, settings: Settings): Promise<LipSy
     const key = await resolveApiKey(settings.apiKey);
     const redact = redactorOf(key);
 
-    /** Sends what openapi-fetch wrote. Resolves with a task, or throws one of our errors. */
+    /**
+     * Sends what openapi-fetch wrote. What openapi-fetch reads is a response with the task alone: that
+     * of the gateway was read here, within bounds. Throws one of our errors, or the reason of an abort.
+     */
     async function send(request: Request): Promise<Response> {
       const text = await request.text();
       const init: FetchInit = {

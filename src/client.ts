@@ -131,6 +131,7 @@ export function createLipSyncClient(options: LipSyncClientOptions = {}): LipSync
     return {
       route: `POST ${LIP_SYNC_PATH}`,
       isBilled: true,
+      // To tell a new id in an error from those of the request.
       sent: JSON.stringify(body),
       request: (init) => api.POST(LIP_SYNC_PATH, { body, ...init }),
     };

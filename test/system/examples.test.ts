@@ -100,11 +100,17 @@ describe("the README's way to handle an error of create", () => {
     return money.start(request);
   };
 
-  it("returns the id, and says whether it is safe to try again", async () => {
+  it("returns the id, also that in an error, and says where a task may exist", async () => {
+    const said = vi.spyOn(console, "error").mockReturnValue();
     await expect(start()).resolves.toBe("task-1");
+    const named = { code: 5000, data: { task_id: "task-9" } };
+    gateway.answerNext(Response.json(named, { status: 500 }));
+    await expect(start()).resolves.toBe("task-9");
     gateway.answerNext(Response.json({ code: 1201 }, { status: 400 }));
-    await expect(start()).rejects.toThrow("It is safe to try again.");
+    await expect(start()).rejects.toHaveProperty("mayHaveCreatedTask", false);
+    expect(said).not.toHaveBeenCalled();
     gateway.answerNext(new Response("busy", { status: 503 }));
-    await expect(start()).rejects.toThrow("Look for it at the gateway first.");
+    await expect(start()).rejects.toHaveProperty("mayHaveCreatedTask", true);
+    expect(said).toHaveBeenCalledOnce();
   });
 });

@@ -113,7 +113,11 @@ describe("npm run generate", () => {
       ["--overlay", "no.yaml"],
       /^no\.yaml is not valid YAML: .+ line 2, column 1:/,
     ],
-    ["a stale overlay", ["--overlay", "stale.yaml"], /^1 action of .+\n- info\.title\n {4}place: /],
+    [
+      "a stale overlay",
+      ["--overlay", "stale.yaml"],
+      /^Stale actions of .+\n- info\.title\n {4}place: /,
+    ],
     [
       // openapi-typescript prints each problem, the message has the last.
       "a $ref that leads nowhere",

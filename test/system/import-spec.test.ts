@@ -157,7 +157,7 @@ describe("npm run spec:import", () => {
     expect(report).toMatch(
       /^The document has changed: [^\n]+\n\nWrote spec\/lip-sync\.yaml, spec\/README\.md\.$/,
     );
-    expect(problem).toMatch(/^\n1 action of [^\n]+\n- info\.title\n {4}place: /);
+    expect(problem).toMatch(/^\nStale actions of [^\n]+\n- info\.title\n {4}place: /);
     expect(problem).toMatch(/\ngenerated\/ was not written\. Edit .+ run `npm run generate`\.$/);
     const after = await scripts.contents(folder);
     expect(await read(folder, "spec", "lip-sync.yaml")).toBe(retitled);
