@@ -98,6 +98,12 @@ describe("createFakeGateway", () => {
     expect((await gateway.fetch(`${path}.mp4`)).status).toBe(401);
   });
 
+  it("keeps the text of a body that is not JSON", async () => {
+    const { gateway } = setUp();
+    await gateway.fetch(gateway.baseUrl + endpoint, { method: "POST", body: "{" });
+    expect(gateway.received[0]?.body).toBe("{");
+  });
+
   it("checks the key", async () => {
     const { gateway, client } = setUp({ apiKey: "the-right-key" });
     expect(gateway.apiKey).toBe("the-right-key");
