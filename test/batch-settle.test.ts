@@ -139,6 +139,7 @@ describe("reading a batch", () => {
 
   it("rejects for a folder without a journal", async () => {
     const error = await errorOf(readLipSyncBatch(folder), InvalidRequestError);
+    expect(error.field).toBe("folder");
     expect(error.message).toBe(
       `There is no ${path.join(folder, "journal.jsonl")}. Check the folder, or run a batch first.`,
     );

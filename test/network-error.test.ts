@@ -111,3 +111,9 @@ it("knows a port that the runtime's own fetch refuses", async () => {
   expect(error.mayHaveCreatedTask).toBe(false);
   expect(error.message).toContain("bad port");
 });
+
+it("a failed fetch whose errors hold each other does not say that it never connected", () => {
+  const circle = Object.assign(new Error("failed"), { errors: [] as unknown[] });
+  circle.errors.push(circle, circle);
+  expect(neverConnected(circle)).toBe(false);
+});
