@@ -657,6 +657,7 @@ describe("a batch stops", () => {
     const batch = setUpBatch(await newFolder());
     await batch.run(clipsOf("a"));
     await expect(batch.run(clipsOf("a"), { parallel: NaN })).rejects.toThrow(ConfigurationError);
+    await readLipSyncBatch(batch.folder);
     const descriptors = opened.mock.results
       .filter(({ type }) => type === "return")
       .map(({ value }) => value as number);

@@ -457,8 +457,9 @@ describe("gateway", () => {
     const serve: Terminal["serve"] = (gateway, given) => {
       answer = gateway.fetch;
       port = given;
-      return Promise.resolve({ baseUrl: "http://127.0.0.1:1", close: () => undefined });
+      return Promise.resolve({ baseUrl: "http://127.0.0.1:1", close });
     };
+    const close = vi.fn();
     const { run, stop, printed, warned } = setUp({}, { serve });
     const posted: string[] = [];
     const receive = (url: string, { body }: { body: string }) => {
@@ -486,8 +487,10 @@ describe("gateway", () => {
     await create("https://a.example/broken");
     await vi.advanceTimersByTimeAsync(1000);
     expect(posted).toHaveLength(4);
+    expect(close).not.toHaveBeenCalled();
     stop();
     expect(await exitCode).toBe(0);
+    expect(close).toHaveBeenCalledOnce();
     expect(port).toBe(0);
     expect(printed.slice(1)).toEqual([
       "  export KLING_BASE_URL=http://127.0.0.1:1 KLING_API_KEY=k",
