@@ -43,7 +43,7 @@ export default defineConfig({
       },
     ],
     coverage: {
-      include: ["src/**", "scripts/spec/overlay.ts"],
+      include: ["src/**/*.ts", "scripts/spec/overlay.ts"],
       // A process and its signals, and a server on a port: test/system/cli.test.ts.
       exclude: ["src/cli/main.ts", "src/cli/serve.ts"],
       thresholds: { 100: true },

@@ -90,7 +90,7 @@ function libraryBeside(): Plugin {
   };
 }
 
-for (const config of ["tsconfig.build.json", "tsconfig.build.node.json"]) {
+for (const config of ["tsconfig.build.json", "src/batch"]) {
   const tsc = ["node_modules/typescript/bin/tsc", "-p", config];
   const { status } = spawnSync(process.execPath, tsc, { stdio: "inherit" });
   if (status !== 0) process.exit(1);

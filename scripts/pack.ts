@@ -49,7 +49,7 @@ export interface Tarball {
 
 /** What the build reads and the tarball does not have. */
 const BUILD_FILES = [
-  ...["scripts/build.ts", "tsconfig.json", "tsconfig.build.json", "tsconfig.build.node.json"],
+  ...["scripts/build.ts", "tsconfig.json", "tsconfig.build.json"],
   ...["src", "generated/schema.ts", "generated/voices.ts"],
 ];
 /** What npm packs without being told to. */

@@ -33,13 +33,10 @@ export const checkNumber = (name: string, byDefault: number, value: number = byD
   check(name, value, typeof value === "number" && value >= 0, "a number >= 0");
 
 /** Checks by shape, because the signal may come from another realm. */
-export const checkSignal = <Value>(signal: Value): Value =>
-  check(
-    "signal",
-    signal,
-    signal === undefined || property(signal, "addEventListener") !== undefined,
-    "an AbortSignal",
-  );
+export function checkSignal<Value>(signal: Value): Value {
+  const isSignal = property(signal, "addEventListener") !== undefined;
+  return check("signal", signal, signal === undefined || isSignal, "an AbortSignal");
+}
 
 /** Headers of the caller, with lower-case names: those of a call replace the client's. */
 export function checkHeaders(

@@ -15,7 +15,8 @@ export function isRefused(status: number, code: Code): boolean {
   // Whatever status a gateway gives it.
   if (isKlingRefusal(code)) return true;
   // "See Other" points to the result of a call that was processed.
-  return status >= 300 && status <= 499 && status !== 303 && !isUndecided(status);
+  if (status === 303 || isUndecided(status)) return false;
+  return status >= 300 && status < 500;
 }
 
 /** Kling refuses with these codes; from 5000 on, it has failed. */

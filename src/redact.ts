@@ -7,9 +7,9 @@ export type Redact = (text: string) => string;
 /** A shorter key could match an ordinary word. */
 const SHORTEST_KEY = 6;
 
-/** A character, with the backslashes before it, of which JSON in JSON has any number. */
+/** A character, plain or as \u00XX. JSON in JSON puts more backslashes in front of it. */
 const IN_JSON = /\\+u00([\da-f]{2})|\\*([^])/gi;
-/** The same, percent-encoded or not. */
+/** A character, plain or as %XX. */
 const IN_URL = /\\*%([\da-f]{2})|\\*([^])/gi;
 
 /**

@@ -78,13 +78,12 @@ function urgency({ state }: PageClip): number {
 }
 
 /** How many clips are in which state, without the states that none is in. */
-export function summaryOf(clips: PageClip[], what?: "begun"): string {
+export function summaryOf(clips: PageClip[], all = counted(clips.length, "clip")): string {
   const counts = Object.keys(STATES).map((state) => ({
     state,
     count: clips.filter((clip) => clip.state === state).length,
   }));
   const given = counts.filter(({ count }) => count > 0);
-  const all = [counted(clips.length, "clip"), what].filter(Boolean).join(" ");
   return [all, ...given.map(({ state, count }) => `${count} ${state}`)].join(" · ");
 }
 

@@ -41,7 +41,7 @@ async function isUnknown(terminal: Terminal, taskId: string): Promise<boolean> {
   const { env, signal } = terminal;
   if (!env["KLING_BASE_URL"] || !env["KLING_API_KEY"]) return false;
   try {
-    await connect(terminal).client.get(taskId, { maxRetries: 0, signal });
+    await connect(terminal).client.get(taskId, { maxRetries: 0, timeoutMs: 10_000, signal });
     return false;
   } catch (error) {
     return isUnknownTask(error);

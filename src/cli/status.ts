@@ -4,7 +4,7 @@ import { type LipSyncClipState, readLipSyncBatch } from "../batch/index.js";
 import type { Done } from "./flags.js";
 import { needsPerson, summaryOf } from "./page.js";
 import { EXIT_CODES, type Terminal } from "./terminal.js";
-import { oneLine, shellWord } from "./text.js";
+import { counted, oneLine, shellWord } from "./text.js";
 
 export function statusCommand(terminal: Terminal, done: Done): Command {
   return new Command("status")
@@ -34,7 +34,7 @@ export function statusOf(folder: string, clips: LipSyncClipState[], command: str
   if (clips.some((clip) => isOpen(clip) && !needsPerson(clip)))
     lines.push("", "To continue, run the batch again; what has a task is not billed again.");
   // The folder knows nothing of the others in the file.
-  return [summaryOf(clips, "begun"), ...lines];
+  return [summaryOf(clips, `${counted(clips.length, "clip")} begun`), ...lines];
 }
 
 function problemOf(folder: string, clip: LipSyncClipState, command: string): string[] {
